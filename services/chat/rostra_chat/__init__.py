@@ -1,0 +1,1 @@
+"""Models and providers: runs completions and responses, meters and limits them."""

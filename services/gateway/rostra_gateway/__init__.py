@@ -1,0 +1,1 @@
+"""The edge: the OpenAI API over HTTP and SSE, authentication and request limits."""

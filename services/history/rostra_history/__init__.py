@@ -1,0 +1,1 @@
+"""Conversations, items and responses."""

@@ -1,0 +1,1 @@
+"""What every Rostra service starts from."""

@@ -1,0 +1,1 @@
+"""The whole of Rostra as child processes on one machine, with embedded stores."""

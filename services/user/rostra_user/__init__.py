@@ -1,0 +1,1 @@
+"""Accounts, sessions, API keys, plans and the usage ledger."""
