@@ -1,0 +1,142 @@
+"""Calls to other services: balanced, with identity, deadline and trace on every call, and errors as Rostra's own."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+
+from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, current_request
+from rostra_kit.settings import ServiceAddress
+from rostra_kit.status import error_from_rpc
+from rostra_kit.telemetry import outgoing_trace
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+StubT = TypeVar("StubT")
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class ServiceClient(Generic[StubT]):
+    """A connection to all replicas of one service.
+
+    Args:
+        stub: The generated stub class.
+        descriptor: The service's descriptor, whose methods say by `idempotency_level` whether they may be repeated.
+        address: Where the replicas are.
+    """
+
+    def __init__(
+        self, stub: Callable[[grpc.aio.Channel], StubT], descriptor: ServiceDescriptor, address: ServiceAddress
+    ) -> None:
+        self._channel = grpc.aio.insecure_channel(address.target, options=_channel_options(descriptor))
+        self._timeout_seconds = address.timeout_seconds
+        self.stub = stub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        """Return the client; it connects with the first call."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._channel.close()
+
+    async def call(
+        self,
+        method: UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> ResponseT:
+        """Call `method` of the stub and return its answer.
+
+        The call ends after `timeout_seconds` (the address's own by default) or with the request under way, whichever
+        comes first.
+
+        Raises:
+            AppError: What the service raised, or `UnavailableError` and `DeadlineExceededError` on the way to it.
+        """
+        timeout = _sooner(timeout_seconds or self._timeout_seconds, current_request().remaining_seconds())
+        try:
+            return await method(request, timeout=timeout, metadata=_outgoing_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+
+    async def stream(
+        self, method: UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT
+    ) -> AsyncIterator[ResponseT]:
+        """Call the streaming `method` and yield its messages; closing the iterator cancels the call.
+
+        A stream ends with the request under way, not after the address's timeout.
+
+        Raises:
+            AppError: As `call` does, before or between messages.
+        """
+        call = method(request, timeout=current_request().remaining_seconds(), metadata=_outgoing_metadata())
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+        finally:
+            call.cancel()
+
+
+def _sooner(timeout: float, remaining: float | None) -> float:
+    return timeout if remaining is None else min(timeout, remaining)
+
+
+def _outgoing_metadata() -> tuple[tuple[str, str | bytes], ...]:
+    request = current_request()
+    metadata: list[tuple[str, str | bytes]] = list(outgoing_trace().items())
+    if request.request_id:
+        metadata.append((REQUEST_ID_KEY, request.request_id))
+    if request.caller:
+        metadata.append((CALLER_KEY, request.caller))
+    return tuple(metadata)
+
+
+def _channel_options(descriptor: ServiceDescriptor) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.service_config", json.dumps(_service_config(descriptor))),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # A replica that comes back is found within a second or two.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 500),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.dns_min_time_between_resolutions_ms", 5000),
+        # The server allows pings this often: see rostra_kit.server.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # Replicas on one machine must not share connections made for another target.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+def _service_config(descriptor: ServiceDescriptor) -> dict[str, Any]:
+    """Balance over all replicas, and retry what may be repeated when the call did not reach a replica."""
+    repeatable = [
+        {"service": descriptor.full_name, "method": method.name}
+        for method in descriptor.methods
+        if method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+    ]
+    retry_policy = {
+        "maxAttempts": 3,
+        "initialBackoff": "0.05s",
+        "maxBackoff": "0.5s",
+        "backoffMultiplier": 3,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [{"name": repeatable, "retryPolicy": retry_policy}] if repeatable else [],
+        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
+    }

@@ -1,0 +1,97 @@
+"""The life of a gRPC service: start, become ready, serve, drain, end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry, start_http_server
+
+from rostra_kit.client import MAX_MESSAGE_BYTES
+from rostra_kit.logging import configure_logging
+from rostra_kit.readiness import Check, wait_until_ready
+from rostra_kit.rpc_metrics import RpcMetrics
+from rostra_kit.server_interceptor import ServerInterceptor
+from rostra_kit.settings import ServiceSettings
+from rostra_kit.shutdown import Shutdown
+from rostra_kit.telemetry import tracing
+
+logger = logging.getLogger(__name__)
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcApp:
+    """What a service's composition root builds.
+
+    Attributes:
+        register: Adds the servicer to a server: `partial(add_XServicer_to_server, servicer)`.
+        readiness: Checks of the hard dependencies; the service takes calls once each has succeeded.
+    """
+
+    register: Callable[[grpc.aio.Server], None]
+    readiness: Sequence[Check] = ()
+
+
+Build = Callable[[SettingsT, CollectorRegistry], AbstractAsyncContextManager[GrpcApp]]
+
+
+def run_service(name: str, settings: SettingsT, build: Build[SettingsT]) -> None:
+    """Run the service `name` until SIGTERM or SIGINT, then let it end in order."""
+    configure_logging(name, level=settings.log_level)
+    with tracing(name):
+        uvloop.run(_serve(settings, build))
+
+
+async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
+    shutdown = Shutdown()
+    shutdown.listen()
+    registry = CollectorRegistry()
+    async with build(settings, registry) as app:
+        server = new_server(registry)
+        health_servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        await health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        app.register(server)
+        port = server.add_insecure_port(f"{settings.listen.host}:{settings.listen.port}")
+        start_http_server(settings.listen.metrics_port, addr=settings.listen.host, registry=registry)
+        await server.start()
+        logger.info("listening", extra={"port": port})
+
+        ready = asyncio.create_task(wait_until_ready(app.readiness))
+        stop = asyncio.create_task(shutdown.wait())
+        await asyncio.wait({ready, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            await health_servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+            logger.info("ready")
+        await stop
+        ready.cancel()
+
+        logger.info("draining", extra={"drain_seconds": settings.shutdown.drain_seconds})
+        await health_servicer.enter_graceful_shutdown()
+        await asyncio.sleep(settings.shutdown.endpoint_removal_seconds)
+        await server.stop(settings.shutdown.drain_seconds)
+    logger.info("stopped")
+
+
+def new_server(registry: CollectorRegistry) -> grpc.aio.Server:
+    """Return a server with the interceptor and the options that all services share; it listens nowhere yet."""
+    return grpc.aio.server(
+        interceptors=[ServerInterceptor(RpcMetrics(registry))],
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            # The clients' keepalive, see rostra_kit.client, stays below what counts as abuse.
+            ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+            # Connections are renewed so that replicas added later get their share; the grace outlasts any stream.
+            ("grpc.max_connection_age_ms", 300_000),
+            ("grpc.max_connection_age_grace_ms", 3_600_000),
+        ],
+    )

@@ -1,0 +1,150 @@
+"""What happens around every RPC that a service serves: context, trace, metrics, one log line, errors.
+
+There are two wrappers, for calls that answer once and for calls that stream. Both let `CancelledError` and gRPC's own
+`AbortError` pass: swallowing either leaks the call.
+"""
+
+from __future__ import annotations  # grpc's types are generic only for the type checker
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, RequestContext, set_current_request
+from rostra_kit.errors import AppError, InternalError
+from rostra_kit.rpc_metrics import RpcMetrics
+from rostra_kit.status import reason_name, trailing_metadata
+from rostra_kit.telemetry import incoming_trace
+
+logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_SERVER_FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
+
+
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Surrounds every RPC with what all RPCs have in common."""
+
+    def __init__(self, metrics: RpcMetrics) -> None:
+        self._metrics = metrics
+        self._tracer = trace.get_tracer("rostra")
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return the method's handler, wrapped; each method is wrapped once."""
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:  # unknown methods are not remembered: a caller could invent any number
+                return handler
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if method.startswith("/grpc.health."):
+            return handler
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), **codec)
+        message = f"{method}: no wrapper for streaming requests"
+        raise NotImplementedError(message)
+
+    def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> Any:
+            with self._observe(method, context) as ended:
+                try:
+                    return await behavior(request, context)
+                except (asyncio.CancelledError, grpc.aio.AbortError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - this is where unforeseen errors are logged and named
+                    await ended.abort(error)
+
+        return call
+
+    def _stream(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            with self._observe(method, context) as ended:
+                try:
+                    async for message in behavior(request, context):
+                        yield message
+                except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
+                    raise
+                except Exception as error:  # noqa: BLE001 - this is where unforeseen errors are logged and named
+                    await ended.abort(error)
+
+        return call
+
+    @contextmanager
+    def _observe(self, method: str, context: Context) -> Iterator[_Ending]:
+        service, _, name = method[1:].partition("/")
+        headers = dict(context.invocation_metadata() or ())
+        set_current_request(_request_context(headers, context.time_remaining()))
+        span = self._tracer.start_span(
+            method[1:], context=incoming_trace(headers), kind=trace.SpanKind.SERVER, attributes={"rpc.system": "grpc"}
+        )
+        # Not detached: the task, and its context with it, ends with the call.
+        otel_context.attach(trace.set_span_in_context(span))
+        self._metrics.started.labels(service, name).inc()
+        started = time.perf_counter()
+        ending = _Ending(context)
+        try:
+            yield ending
+        except asyncio.CancelledError:
+            ending.code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.handled.labels(service, name, ending.code.name).inc()
+            self._metrics.handling_seconds.labels(service, name).observe(seconds)
+            span.set_attribute("rpc.grpc.status_code", ending.code.value[0])
+            span.end()
+            logger.info(
+                "rpc", extra={"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)}
+            )
+
+
+class _Ending:
+    """How a call ends: OK unless something is said here."""
+
+    def __init__(self, context: Context) -> None:
+        self.code = grpc.StatusCode.OK
+        self._context = context
+
+    async def abort(self, error: Exception) -> None:
+        """End the call with the status of `error`; of an unforeseen one only an id leaves the process."""
+        if not isinstance(error, AppError):
+            error_id = secrets.token_hex(8)
+            logger.error("unforeseen error", exc_info=error, extra={"error_id": error_id})
+            error = InternalError("Something went wrong inside Rostra.", metadata={"error_id": error_id})
+        elif error.code in _SERVER_FAULTS:
+            logger.warning("%s", error.message, exc_info=error.__cause__, extra={"reason": reason_name(error.reason)})
+        self.code = error.code
+        await self._context.abort(error.code, error.message, trailing_metadata(error))
+
+
+def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -> RequestContext:
+    loop_time = asyncio.get_running_loop().time()
+    return RequestContext(
+        request_id=str(headers.get(REQUEST_ID_KEY, "")),
+        caller=headers.get(CALLER_KEY, b""),
+        deadline=None if remaining_seconds is None else loop_time + remaining_seconds,
+    )

@@ -1,0 +1,54 @@
+"""The settings that every service has. A service's own subclass adds what only it needs.
+
+Settings come from the environment, `ROSTRA_<SERVICE>_…`, with `__` between nested names; they are read once, in
+`__main__`, and handed on as values.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def settings_config(prefix: str) -> SettingsConfigDict:
+    """Return how a service's settings are read from variables that begin with `prefix`."""
+    return SettingsConfigDict(env_prefix=prefix, env_nested_delimiter="__", frozen=True, extra="ignore")
+
+
+class ListenSettings(BaseModel):
+    """Where a service listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` in a container.")
+    port: Port = Field(0, description="Port for clients; 0 lets the system choose.")
+    metrics_port: Port = Field(0, description="Port for `/metrics`; 0 lets the system choose.")
+
+
+class ShutdownSettings(BaseModel):
+    """How a service ends after SIGTERM."""
+
+    endpoint_removal_seconds: float = Field(
+        0.0, ge=0, description="Time to go on serving while load balancers learn that the service is leaving."
+    )
+    drain_seconds: float = Field(30.0, ge=0, description="Time that calls and streams under way get to finish.")
+
+
+class ServiceSettings(BaseSettings):
+    """The settings that every service has."""
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="`production` refuses settings that are only fit for development."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    listen: ListenSettings = ListenSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+
+
+class ServiceAddress(BaseModel):
+    """Where another service is found."""
+
+    target: str = Field(
+        description="gRPC target: `dns:///history-headless:50051`, or `ipv4:127.0.0.1:7003,127.0.0.1:7004`."
+    )
+    timeout_seconds: float = Field(10.0, gt=0, description="Longest time that one ordinary call may take.")
