@@ -175,7 +175,7 @@ def _script_named(model: str) -> Script:
 def _parsed(data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -254,9 +254,13 @@ async def test_bad_parameter_is_named(http: aiohttp.ClientSession, wrong: dict[s
         assert (response.status, (await response.json())["error"]["param"]) == (400, param)
 
 
-async def test_unreadable_body_and_unknown_path_are_refused(http: aiohttp.ClientSession) -> None:
-    async with http.post("chat/completions", data=b"{") as response:
+@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'"text"'])
+async def test_unreadable_body_is_refused(http: aiohttp.ClientSession, data: bytes) -> None:
+    async with http.post("chat/completions", data=data) as response:
         assert (response.status, (await response.json())["error"]["type"]) == (400, "invalid_request_error")
+
+
+async def test_unknown_path_is_refused(http: aiohttp.ClientSession) -> None:
     async with http.get("absent") as response:
         assert (response.status, (await response.json())["error"]["message"]) == (404, "Invalid URL (GET /v1/absent)")
 
