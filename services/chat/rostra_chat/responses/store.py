@@ -1,0 +1,42 @@
+"""Where responses are remembered: what the engine needs of the history service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a new response continues.
+
+    Attributes:
+        items: The items before it, oldest first.
+        referenced: The items that its input refers to, in the order of the references.
+    """
+
+    items: tuple[Item, ...] = ()
+    referenced: tuple[Item, ...] = ()
+
+
+class ResponseStore(Protocol):
+    """Remembers the caller's responses and their items. Every call may raise `UnavailableError`."""
+
+    async def load_context(
+        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+    ) -> Context:
+        """Return what a response continues, the names of what there is none of being empty.
+
+        Raises:
+            NotFoundError: One of them does not exist, or is somebody else's.
+        """
+        ...
+
+    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item]) -> None:
+        """Store the response object of a run that begins, with its input. A repeat changes nothing."""
+        ...
+
+    async def finish(self, response: dict[str, Any]) -> None:
+        """Store the response object of a run that ended, with the output in it. A response ends once."""
+        ...
