@@ -1,0 +1,106 @@
+"""Turns the items of a response into the messages of a chat."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rostra_chat.responses.store import Item
+from rostra_kit.errors import InvalidArgumentError
+
+Message = dict[str, Any]
+
+
+def to_messages(items: Iterable[Item], *, instructions: str | None) -> list[Message]:
+    """Return the messages that say what `items`, in their normal form, say; `instructions` come first.
+
+    Reasoning is passed over: providers do not take it back. So is a call whose arguments were cut off.
+
+    Raises:
+        InvalidArgumentError: A function's call has no output, or an output no call; providers refuse both.
+    """
+    said = [item for item in items if not _is_passed_over(item)]
+    _check_calls(said)
+    messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
+    for item in said:
+        match item["type"]:
+            case "function_call":
+                _add_call(messages, item)
+            case "function_call_output":
+                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": _content(item["output"])})
+            case _:
+                _add_message(messages, item)
+    return messages
+
+
+def _is_passed_over(item: Item) -> bool:
+    is_cut = item["type"] == "function_call" and item.get("status") == "incomplete"
+    return item["type"] == "reasoning" or is_cut
+
+
+def _check_calls(items: list[Item]) -> None:
+    calls = {item["call_id"] for item in items if item["type"] == "function_call"}
+    outputs = {item["call_id"] for item in items if item["type"] == "function_call_output"}
+    for call_id in sorted(calls - outputs):
+        raise InvalidArgumentError(f"No tool output found for function call {call_id}.", param="input")
+    for call_id in sorted(outputs - calls):
+        message = f"No tool call found for function call output with call_id {call_id}."
+        raise InvalidArgumentError(message, param="input")
+
+
+def _add_call(messages: list[Message], item: Item) -> None:
+    """Add a call to the message of the assistant's that was said just before, or to a new one."""
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    function = {"name": item["name"], "arguments": item["arguments"]}
+    calls = messages[-1].setdefault("tool_calls", [])
+    calls.append({"id": item["call_id"], "type": "function", "function": function})
+
+
+def _add_message(messages: list[Message], item: Item) -> None:
+    role = "system" if item["role"] == "developer" else item["role"]
+    content = _text(item["content"]) if role == "assistant" else _content(item["content"])
+    is_leading = all(message["role"] == "system" for message in messages)
+    if role == "system" and messages and is_leading and _are_texts(messages[-1]["content"], content):
+        # Many chat templates know one system message only, at the beginning.
+        messages[-1]["content"] += f"\n\n{content}"
+        return
+    messages.append({"role": role, "content": content})
+
+
+def _are_texts(*contents: object) -> bool:
+    return all(isinstance(content, str) for content in contents)
+
+
+def _text(content: Any) -> str:
+    """Return the text of an assistant's message; a refusal is a text like any other to generic servers."""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or part.get("refusal") or "" for part in content)
+
+
+def _content(content: Any) -> str | list[dict[str, Any]]:
+    """Return content in the words of a chat: one text as a string, anything more as parts."""
+    if isinstance(content, str):
+        return content
+    parts = list(_chat_parts(content))
+    match parts:
+        case []:
+            return ""
+        case [{"type": "text", "text": text}]:
+            return str(text)
+        case _:
+            return parts
+
+
+def _chat_parts(parts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for part in parts:
+        match part["type"]:
+            case "input_image":
+                # "original" is younger than the servers that this is said to.
+                detail = part.get("detail")
+                hint = {"detail": detail} if detail in {"auto", "low", "high"} else {}
+                yield {"type": "image_url", "image_url": {"url": part["image_url"], **hint}}
+            case "input_file":
+                file = {name: part[name] for name in ("filename", "file_data") if part.get(name)}
+                yield {"type": "file", "file": file}
+            case _:
+                yield {"type": "text", "text": part.get("text") or part.get("refusal") or ""}
