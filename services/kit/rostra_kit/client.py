@@ -1,7 +1,7 @@
 """Calls to other services: balanced, with identity, deadline and trace on every call, and errors as Rostra's own."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -71,7 +71,7 @@ class ServiceClient(Generic[StubT]):
 
     async def stream(
         self, method: UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT
-    ) -> AsyncIterator[ResponseT]:
+    ) -> AsyncGenerator[ResponseT, None]:
         """Call the streaming `method` and yield its messages; closing the iterator cancels the call.
 
         A stream ends with the request under way, not after the address's timeout.

@@ -1,0 +1,129 @@
+"""The limits of requests and of open streams, per address, user and API key: reserved before anything else is done."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from rostra.common.v1.caller_pb2 import Caller, Limits
+from rostra_gateway.exchange import Exchange
+from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.settings import AddressLimits
+from rostra_kit.errors import ResourceExhaustedError
+from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal, SlotClaim
+
+STREAM_HOLD_SECONDS = 60.0
+
+
+class Admission:
+    """Admits requests within the limits, and refuses the others with 429."""
+
+    def __init__(self, limiter: Limiter, settings: AddressLimits, metrics: GatewayMetrics) -> None:
+        self._limiter = limiter
+        self._settings = settings
+        self._metrics = metrics
+
+    async def admit_sign_in(self, exchange: Exchange) -> None:
+        """Admit a request that is about to become somebody; it counts against its address alone."""
+        key = f"limit:{{{exchange.address}}}:sign_ins"
+        limit = self._settings.sign_ins_per_minute
+        await self._reserve([RateClaim("requests", key, limit=limit)], exchange, f"{exchange.request_id}:a")
+
+    async def admit(self, caller: Caller, exchange: Exchange) -> None:
+        """Admit an ordinary request.
+
+        Raises:
+            ResourceExhaustedError: A limit is reached; nothing was counted against the caller.
+        """
+        await self._admit(caller, exchange, streaming=False)
+
+    async def admit_stream(self, caller: Caller, exchange: Exchange) -> "StreamSlots":
+        """Admit a request whose answer is streamed. The slots it takes are given back by `StreamSlots.release`."""
+        return StreamSlots(self._limiter, await self._admit(caller, exchange, streaming=True))
+
+    async def _admit(self, caller: Caller, exchange: Exchange, *, streaming: bool) -> list[Grant]:
+        address = await self._reserve(
+            self._address_claims(exchange.address, streaming=streaming), exchange, f"{exchange.request_id}:a"
+        )
+        claims = caller_claims(caller, streaming=streaming)
+        if not claims:
+            return [address]
+        try:
+            return [address, await self._reserve(claims, exchange, exchange.request_id)]
+        except BaseException:
+            # The address keeps the request it made, but has no stream open.
+            await asyncio.shield(self._limiter.settle(address, {}))
+            raise
+
+    async def _reserve(self, claims: Sequence[Claim], exchange: Exchange, reservation_id: str) -> Grant:
+        outcome = await self._limiter.reserve(claims, reservation_id=reservation_id, hold_seconds=STREAM_HOLD_SECONDS)
+        for state in outcome.states:
+            name = state.name.removeprefix("key_")
+            if name == "requests":
+                exchange.add_limit(
+                    name, limit=state.limit, remaining=state.remaining, reset_seconds=state.reset_seconds
+                )
+        if isinstance(outcome, Refusal):
+            self._metrics.refusals.labels(outcome.refused).inc()
+            raise refusal_error(outcome)
+        return outcome
+
+    def _address_claims(self, address: str, *, streaming: bool) -> list[Claim]:
+        settings = self._settings
+        claims: list[Claim] = [
+            RateClaim("requests", f"limit:{{{address}}}:requests", limit=settings.requests_per_minute)
+        ]
+        if streaming:
+            claims.append(SlotClaim("streams", f"limit:{{{address}}}:streams", limit=settings.concurrent_streams))
+        return claims
+
+
+class StreamSlots:
+    """The slots that an open stream holds."""
+
+    def __init__(self, limiter: Limiter, grants: Sequence[Grant]) -> None:
+        self._limiter = limiter
+        self._grants = grants
+
+    async def renew(self) -> None:
+        """Hold the slots for another while; due each `STREAM_HOLD_SECONDS` / 3."""
+        for grant in self._grants:
+            await self._limiter.renew(grant)
+
+    async def release(self) -> None:
+        """Give the slots back."""
+        for grant in self._grants:
+            await self._limiter.settle(grant, {})
+
+
+def caller_claims(caller: Caller, *, streaming: bool) -> list[Claim]:
+    """Return what a request claims from the caller's plan and API key. All keys share the user's hash tag."""
+    tag = f"limit:{{{caller.user_id}}}"
+    claims = _claims(tag, "", caller.user_limits, streaming=streaming)
+    if caller.api_key_id:
+        claims += _claims(f"{tag}:{caller.api_key_id}", "key_", caller.key_limits, streaming=streaming)
+    return claims
+
+
+def _claims(key: str, prefix: str, limits: Limits, *, streaming: bool) -> list[Claim]:
+    claims: list[Claim] = []
+    if limits.HasField("requests_per_minute"):
+        claims.append(RateClaim(f"{prefix}requests", f"{key}:requests", limit=limits.requests_per_minute))
+    if streaming and limits.HasField("concurrent_streams"):
+        claims.append(SlotClaim(f"{prefix}streams", f"{key}:streams", limit=limits.concurrent_streams))
+    return claims
+
+
+def refusal_error(refusal: Refusal) -> ResourceExhaustedError:
+    """Return the error that tells the client which limit it met, in OpenAI's words where there are such."""
+    state = next(state for state in refusal.states if state.name == refusal.refused)
+    wait = refusal.retry_after_seconds
+    if refusal.refused.endswith("streams"):
+        message = f"Too many streams are open at once: Limit {state.limit}. Close one, or try again in a moment."
+        wait = 1.0
+    else:
+        seconds = f"{math.ceil((wait or 0) * 1000) / 1000:g}"
+        message = (
+            f"Rate limit reached on requests per min (RPM): Limit {state.limit}, Used {state.limit - state.remaining}, "
+            f"Requested 1. Please try again in {seconds}s."
+        )
+    return ResourceExhaustedError(message, retry_after_seconds=wait, metadata={"limit": "requests"})

@@ -1,0 +1,59 @@
+"""The gateway's composition root: what it is made of, and the application that serves it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from rostra_gateway.admission import Admission
+from rostra_gateway.authentication import Authenticator
+from rostra_gateway.caller_cache import CallerCache
+from rostra_gateway.clients import open_clients
+from rostra_gateway.dependencies import Edge
+from rostra_gateway.exception_handlers import install_exception_handlers
+from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.middleware import EdgeMiddleware
+from rostra_gateway.openapi import install_openapi
+from rostra_gateway.revocation_listener import RevocationListener
+from rostra_gateway.routes import chat_completions, health, models, responses
+from rostra_gateway.settings import Settings
+from rostra_kit.limits import open_limiter
+from rostra_kit.redis import open_redis
+
+
+@asynccontextmanager
+async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[FastAPI]:
+    """Open everything that the gateway needs, yield its application, and close in reverse order."""
+    metrics = GatewayMetrics(registry)
+    async with (
+        open_clients(settings) as clients,
+        open_redis(settings.redis) as redis,
+        open_limiter(redis.limiter, on_fallback=metrics.limiter_fallbacks.inc) as limiter,
+        anyio.create_task_group() as tasks,
+    ):
+        cache = CallerCache(max_callers=settings.cache.max_callers)
+        revocations = RevocationListener(redis.streams, cache)
+        tasks.start_soon(revocations.run)
+        edge = Edge(
+            settings=settings,
+            clients=clients,
+            authenticator=Authenticator(clients, cache, revocations, settings.cache, metrics),
+            admission=Admission(limiter, settings.address_limits, metrics),
+            metrics=metrics,
+        )
+        yield new_app(edge)
+        tasks.cancel_scope.cancel()
+
+
+def new_app(edge: Edge) -> FastAPI:
+    """Return the application that serves `edge`."""
+    app = FastAPI(title="Rostra", version="0.1.0", description="The OpenAI API, served by your own cluster.")
+    app.state.edge = edge
+    for module in (health, models, chat_completions, responses):
+        app.include_router(module.router)
+    app.add_middleware(EdgeMiddleware, settings=edge.settings.request, metrics=edge.metrics)
+    install_exception_handlers(app)
+    install_openapi(app)
+    return app

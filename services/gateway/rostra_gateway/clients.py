@@ -1,0 +1,43 @@
+"""The services behind the gateway."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rostra.chat.v1 import chat_service_pb2
+from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
+from rostra.history.v1 import history_service_pb2
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.user.v1 import user_service_pb2
+from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
+from rostra_gateway.settings import Settings
+from rostra_kit.client import ServiceClient
+
+if TYPE_CHECKING:
+    from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
+    from rostra.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
+    from rostra.user.v1.user_service_pb2_grpc import UserServiceAsyncStub
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """A client of each service."""
+
+    user: "ServiceClient[UserServiceAsyncStub]"
+    chat: "ServiceClient[ChatServiceAsyncStub]"
+    history: "ServiceClient[HistoryServiceAsyncStub]"
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+    """Open the clients, and close their connections at the end."""
+    user_service = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+    chat_service = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"]
+    history_service = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+    async with (
+        ServiceClient(UserServiceStub, user_service, settings.user) as user,
+        ServiceClient(ChatServiceStub, chat_service, settings.chat) as chat,
+        ServiceClient(HistoryServiceStub, history_service, settings.history) as history,
+    ):
+        yield Clients(user=user, chat=chat, history=history)

@@ -1,0 +1,80 @@
+"""What routes ask for: the services behind the gateway, and the caller, authenticated and within the limits."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from rostra.common.v1.caller_pb2 import Caller
+from rostra_gateway.admission import Admission
+from rostra_gateway.authentication import Authenticator
+from rostra_gateway.clients import Clients
+from rostra_gateway.exchange import Exchange, exchange_of
+from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.settings import Settings
+from rostra_kit.context import RequestContext, set_current_request
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key, `sk-rostra-…`, or an access token.")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What the gateway is made of."""
+
+    settings: Settings
+    clients: Clients
+    authenticator: Authenticator
+    admission: Admission
+    metrics: GatewayMetrics
+
+
+def get_edge(request: Request) -> Edge:
+    """Return what the gateway is made of."""
+    return cast(Edge, request.app.state.edge)
+
+
+CurrentEdge = Annotated[Edge, Depends(get_edge)]
+
+
+def get_clients(edge: CurrentEdge) -> Clients:
+    """Return the clients of the services behind the gateway."""
+    return edge.clients
+
+
+CurrentClients = Annotated[Clients, Depends(get_clients)]
+
+
+def get_exchange(request: Request) -> Exchange:
+    """Return what is known of the request under way."""
+    return exchange_of(request.scope)
+
+
+CurrentExchange = Annotated[Exchange, Depends(get_exchange)]
+
+
+async def authenticate(
+    request: Request, edge: CurrentEdge, exchange: CurrentExchange, _: Annotated[object, Depends(_BEARER)]
+) -> Caller:
+    """Return who is calling, and let every call to other services carry it."""
+    cached = await edge.authenticator.authenticate(request.headers.get("authorization"))
+    exchange.user_id = cached.caller.user_id
+    set_current_request(RequestContext(request_id=exchange.request_id, caller=cached.serialized))
+    return cached.caller
+
+
+AuthenticatedCaller = Annotated[Caller, Depends(authenticate)]
+
+
+async def admit(edge: CurrentEdge, exchange: CurrentExchange, caller: AuthenticatedCaller) -> Caller:
+    """Return who is calling, after taking one request from their limits."""
+    await edge.admission.admit(caller, exchange)
+    return caller
+
+
+AdmittedCaller = Annotated[Caller, Depends(admit)]
+
+
+async def admit_sign_in(edge: CurrentEdge, exchange: CurrentExchange) -> None:
+    """Take one request from what an address may do to become somebody."""
+    await edge.admission.admit_sign_in(exchange)

@@ -1,0 +1,199 @@
+"""Writes a stream of server-sent events: frames as they come, a comment when it is silent, an error when it breaks."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Protocol, TypeVar
+
+import anyio
+import orjson
+from fastapi import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rostra.common.v1.limit_state_pb2 import LimitState
+from rostra_gateway.admission import STREAM_HOLD_SECONDS, StreamSlots
+from rostra_gateway.disconnect import while_connected
+from rostra_gateway.exchange import Exchange, add_limits
+from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.problems import error_body
+from rostra_kit.errors import AppError, InternalError
+from rostra_kit.status import reason_name
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = b": heartbeat\n\n"
+_SEQUENCE_NUMBER = re.compile(rb'"sequence_number":\s*(\d+)')
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+class Piece(Protocol):
+    """A message of one of chat's streams: whole frames, and the limits with the first of them."""
+
+    @property
+    def frames(self) -> bytes:
+        """Return whole frames, ready for the wire."""
+
+    @property
+    def limits(self) -> Sequence[LimitState]:
+        """Return where the caller stands, in the first message."""
+
+
+PieceT = TypeVar("PieceT", bound=Piece)
+ErrorFrame = Callable[[AppError, bytes], bytes]
+
+
+class EventStream(Response):
+    """A response that streams the pieces of `pieces` until they end, the client leaves or something breaks.
+
+    Build it with `open_event_stream`, which waits for the first piece: until then an error is an HTTP status.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        pieces: AsyncGenerator[Piece, None],
+        *,
+        slots: StreamSlots,
+        error_frame: ErrorFrame,
+        heartbeat_seconds: float,
+        metrics: GatewayMetrics,
+    ) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+        self._pieces = pieces
+        self._slots = slots
+        self._error_frame = error_frame
+        self._heartbeat_seconds = heartbeat_seconds
+        self._metrics = metrics
+        self._wrote = False
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the stream."""
+        with self._metrics.open_streams.track_inprogress():
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_cancel_when_client_leaves, receive, tasks.cancel_scope)
+                    tasks.start_soon(self._send_heartbeats, send)
+                    tasks.start_soon(self._keep_slots)
+                    await self._send_pieces(send)
+                    tasks.cancel_scope.cancel()
+            finally:
+                await close_stream(self._pieces, self._slots)
+
+    async def _send_pieces(self, send: Send) -> None:
+        last = b""
+        try:
+            async for piece in self._pieces:
+                last = piece.frames
+                self._wrote = True
+                await send({"type": "http.response.body", "body": last, "more_body": True})
+        except AppError as error:
+            await self._send_error(error, last, send)
+        except Exception:
+            logger.exception("unforeseen error in a stream")
+            await self._send_error(InternalError("Something went wrong inside Rostra."), last, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_error(self, error: AppError, last: bytes, send: Send) -> None:
+        self._metrics.broken_streams.labels(reason_name(error.reason).lower()).inc()
+        await send({"type": "http.response.body", "body": self._error_frame(error, last), "more_body": True})
+
+    async def _send_heartbeats(self, send: Send) -> None:
+        while True:
+            self._wrote = False
+            await asyncio.sleep(self._heartbeat_seconds)
+            if not self._wrote:
+                await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+
+    async def _keep_slots(self) -> None:
+        while True:
+            await asyncio.sleep(STREAM_HOLD_SECONDS / 3)
+            await self._slots.renew()
+
+
+async def open_event_stream(
+    request: Request,
+    pieces: AsyncGenerator[PieceT, None],
+    *,
+    slots: StreamSlots,
+    exchange: Exchange,
+    error_frame: ErrorFrame,
+    heartbeat_seconds: float,
+    metrics: GatewayMetrics,
+) -> EventStream:
+    """Return the response that streams `pieces`, once the first of them is there.
+
+    When the first piece takes longer than a heartbeat, the stream is opened all the same, so that no proxy on the way
+    gives up; an error is then an event.
+
+    Raises:
+        AppError: The stream failed before its first piece.
+        ClientDisconnect: The client left.
+    """
+    first = asyncio.ensure_future(anext(pieces))
+    try:
+        await while_connected(request, asyncio.wait({first}, timeout=heartbeat_seconds))
+        if first.done():
+            add_limits(exchange, first.result().limits)
+    except BaseException:
+        first.cancel()
+        await asyncio.wait({first})
+        await close_stream(pieces, slots)
+        raise
+    return EventStream(
+        _chain(first, pieces),
+        slots=slots,
+        error_frame=error_frame,
+        heartbeat_seconds=heartbeat_seconds,
+        metrics=metrics,
+    )
+
+
+async def close_stream(pieces: AsyncGenerator[PieceT, None], slots: StreamSlots) -> None:
+    """Cancel what still produces pieces and give the stream's slots back, even while being cancelled."""
+    with anyio.CancelScope(shield=True):
+        await pieces.aclose()
+        await slots.release()
+
+
+def completion_error_frame(error: AppError, _last: bytes) -> bytes:
+    """Return the frame that ends a broken stream of chat completion chunks."""
+    return b"data: " + orjson.dumps({"error": error_body(error)}) + b"\n\n"
+
+
+def response_error_frame(error: AppError, last: bytes) -> bytes:
+    """Return the `error` event that ends a broken stream of response events; it takes the next sequence number."""
+    numbers = _SEQUENCE_NUMBER.findall(last)
+    body = error_body(error)
+    event = {
+        "type": "error",
+        "code": body["code"],
+        "message": body["message"],
+        "param": body["param"],
+        "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
+    }
+    return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
+
+
+async def _chain(first: asyncio.Future[PieceT], rest: AsyncGenerator[PieceT, None]) -> AsyncGenerator[Piece, None]:
+    try:
+        try:
+            yield await first
+        except StopAsyncIteration:
+            return
+        async for piece in rest:
+            yield piece
+    finally:
+        first.cancel()
+        await asyncio.wait({first})
+        await rest.aclose()
+
+
+async def _cancel_when_client_leaves(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,62 @@
+"""What the gateway learns about a request while it handles it, for the response's headers, the log and metrics."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from starlette.types import Scope
+
+from rostra.common.v1.limit_state_pb2 import LimitState
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its response, as far as they have come."""
+
+    request_id: str
+    address: str
+    started: float = field(default_factory=time.perf_counter)
+    user_id: str = ""
+    model: str = ""
+    status: int = 0
+    limit_headers: dict[str, str] = field(default_factory=dict)
+
+    def elapsed_seconds(self) -> float:
+        """Return the time since the request arrived."""
+        return time.perf_counter() - self.started
+
+    def add_limit(self, name: str, *, limit: int, remaining: int, reset_seconds: float) -> None:
+        """Report a limit in the response's `x-ratelimit-*` headers; of several by one name, the nearest to its end."""
+        key = f"x-ratelimit-remaining-{name}"
+        if key in self.limit_headers and int(self.limit_headers[key]) <= remaining:
+            return
+        self.limit_headers[f"x-ratelimit-limit-{name}"] = str(limit)
+        self.limit_headers[key] = str(remaining)
+        self.limit_headers[f"x-ratelimit-reset-{name}"] = go_duration(reset_seconds)
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange that the middleware began for this request."""
+    return cast(Exchange, scope["rostra.exchange"])
+
+
+def add_limits(exchange: Exchange, limits: Iterable[LimitState]) -> None:
+    """Report the limits that chat reserved from."""
+    for state in limits:
+        exchange.add_limit(
+            state.name.removeprefix("key_"),
+            limit=state.limit,
+            remaining=state.remaining,
+            reset_seconds=state.reset_duration.ToTimedelta().total_seconds(),
+        )
+
+
+def go_duration(seconds: float) -> str:
+    """Return `seconds` as Go writes durations, which is what OpenAI's reset headers hold: `12ms`, `1.5s`, `6m0s`."""
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))}ms"
+    minutes, rest = divmod(round(seconds, 3), 60)
+    text = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
+    hours, minutes = divmod(int(minutes), 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + text

@@ -1,0 +1,38 @@
+"""The gateway's metrics."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_METHODS = {"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"}
+
+
+class GatewayMetrics:
+    """Counts what clients ask for and what they get."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "rostra_gateway_requests", "HTTP requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "rostra_gateway_request_seconds",
+            "Time from a request's arrival to the last byte of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.open_streams = Gauge("rostra_gateway_open_streams", "Streams under way.", registry=registry)
+        self.broken_streams = Counter(
+            "rostra_gateway_broken_streams", "Streams that ended with an error event.", ["reason"], registry=registry
+        )
+        self.refusals = Counter("rostra_gateway_refusals", "Requests refused by a limit.", ["limit"], registry=registry)
+        self.limiter_fallbacks = Counter(
+            "rostra_gateway_limiter_fallbacks", "Limits checked by this pod alone, without Redis.", registry=registry
+        )
+        self.caller_lookups = Counter(
+            "rostra_gateway_caller_lookups", "Credentials looked up.", ["source"], registry=registry
+        )
+
+    def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request; a status of 0 means that the client left before the answer began."""
+        self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
+        self._seconds.labels(route).observe(seconds)

@@ -1,0 +1,136 @@
+"""What surrounds every HTTP request: its name, its size, its headers, its metrics and its line in the log.
+
+Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest of the gateway together.
+"""
+
+import logging
+from ipaddress import ip_address
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_gateway.exchange import Exchange
+from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.problems import problem
+from rostra_gateway.settings import RequestSettings
+from rostra_kit.context import RequestContext, set_current_request
+from rostra_kit.errors import AppError, InternalError, InvalidArgumentError
+from rostra_kit.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+_SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+
+
+class RequestTooLarge(InvalidArgumentError):
+    """The request's body is larger than is accepted."""
+
+    default_reason = ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE
+
+
+class EdgeMiddleware:
+    """Surrounds the application."""
+
+    def __init__(self, app: ASGIApp, settings: RequestSettings, metrics: GatewayMetrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(request_id=new_id("req"), address=client_address(scope, self._settings.trusted_proxies))
+        scope["rostra.exchange"] = exchange
+        set_current_request(RequestContext(request_id=exchange.request_id))
+        sender = _Sender(send, exchange)
+        try:
+            await self._app(scope, _bounded(receive, scope, self._settings.max_body_bytes), sender)
+        except AppError as error:
+            await self._answer(error, scope, receive, sender)
+        except Exception:
+            logger.exception("unforeseen error")
+            await self._answer(InternalError("Something went wrong inside Rostra."), scope, receive, sender)
+        finally:
+            self._record(scope, exchange)
+
+    async def _answer(self, error: AppError, scope: Scope, receive: Receive, sender: "_Sender") -> None:
+        if not sender.started:
+            await problem(error)(scope, receive, sender)
+
+    def _record(self, scope: Scope, exchange: Exchange) -> None:
+        # Only the route's template is a label: a path could be anything.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        seconds = exchange.elapsed_seconds()
+        self._metrics.observe(route=route, method=scope["method"], status=exchange.status, seconds=seconds)
+        logger.info(
+            "request",
+            extra={
+                "method": scope["method"],
+                "route": route,
+                "status": exchange.status,
+                "seconds": round(seconds, 4),
+                "user_id": exchange.user_id,
+                "model": exchange.model,
+            },
+        )
+
+
+class _Sender:
+    """Adds the headers that every response has."""
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send = send
+        self._exchange = exchange
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self._exchange.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers()]
+        await self._send(message)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        exchange = self._exchange
+        headers = [
+            (b"x-request-id", exchange.request_id.encode()),
+            (b"openai-processing-ms", b"%d" % round(exchange.elapsed_seconds() * 1000)),
+            (b"openai-version", b"2020-10-01"),
+            *_SECURITY_HEADERS,
+        ]
+        headers += [(name.encode(), value.encode()) for name, value in exchange.limit_headers.items()]
+        return headers
+
+
+def client_address(scope: Scope, trusted_proxies: int) -> str:
+    """Return the address of the client, as the outermost trusted proxy saw it."""
+    peer: str = scope["client"][0] if scope.get("client") else "unknown"
+    if not trusted_proxies:
+        return peer
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    try:
+        return str(ip_address(hops[-trusted_proxies]))
+    except (IndexError, ValueError):
+        return peer
+
+
+def _bounded(receive: Receive, scope: Scope, max_bytes: int) -> Receive:
+    """Return `receive`, which raises `RequestTooLarge` once the body has more than `max_bytes`."""
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    received = 0
+    error = RequestTooLarge(f"The request body is larger than {max_bytes} bytes.")
+
+    async def bounded() -> Message:
+        nonlocal received
+        if announced.isdigit() and int(announced) > max_bytes:
+            raise error
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise error
+        return message
+
+    return bounded

@@ -1,0 +1,100 @@
+"""Responses: OpenAI's stateful way to run a model."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from rostra.chat.v1 import chat_service_pb2 as pb
+from rostra.history.v1 import history_service_pb2 as history_pb
+from rostra_gateway.dependencies import (
+    AdmittedCaller,
+    AuthenticatedCaller,
+    CurrentClients,
+    CurrentEdge,
+    CurrentExchange,
+)
+from rostra_gateway.disconnect import while_connected
+from rostra_gateway.event_stream import open_event_stream, response_error_frame
+from rostra_gateway.exchange import add_limits
+from rostra_gateway.lists import PageQuery, list_of_items
+from rostra_gateway.model_requests import read_model_request
+from rostra_gateway.openapi import request_body
+from rostra_gateway.schemas import ResponseRequest
+
+router = APIRouter(prefix="/v1/responses", tags=["Responses"])
+
+
+@router.post("", openapi_extra=request_body(ResponseRequest))
+async def create_response(
+    request: Request, edge: CurrentEdge, exchange: CurrentExchange, caller: AuthenticatedCaller
+) -> Response:
+    """Run a model on the input, after the context that it continues; stored unless `store` is false."""
+    call = await read_model_request(
+        request, ResponseRequest, edge=edge, exchange=exchange, caller=caller, list_field="input"
+    )
+    chat = edge.clients.chat
+    if call.slots:
+        pieces = chat.stream(
+            chat.stub.StreamResponse,
+            pb.StreamResponseRequest(model=call.body.model, body=call.raw, state=_state(call.body)),
+        )
+        return await open_event_stream(
+            request,
+            pieces,
+            slots=call.slots,
+            exchange=exchange,
+            error_frame=response_error_frame,
+            heartbeat_seconds=edge.settings.heartbeat_seconds,
+            metrics=edge.metrics,
+        )
+    answer = await while_connected(
+        request,
+        chat.call(
+            chat.stub.CreateResponse,
+            pb.CreateResponseRequest(model=call.body.model, body=call.raw, state=_state(call.body)),
+            timeout_seconds=edge.settings.request.max_seconds,
+        ),
+    )
+    add_limits(exchange, answer.limits)
+    return Response(answer.body, media_type="application/json")
+
+
+@router.get("/{response_id}")
+async def get_response(response_id: str, clients: CurrentClients, _: AdmittedCaller) -> Response:
+    """Get a stored response with its output."""
+    history = clients.history
+    answer = await history.call(history.stub.GetResponse, history_pb.GetResponseRequest(response_id=response_id))
+    body = orjson.loads(answer.response.body)
+    body["output"] = [orjson.Fragment(item.body) for item in answer.output]
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+@router.delete("/{response_id}")
+async def delete_response(response_id: str, clients: CurrentClients, _: AdmittedCaller) -> dict[str, Any]:
+    """Delete a stored response. What it left in a conversation stays there."""
+    history = clients.history
+    await history.call(history.stub.DeleteResponse, history_pb.DeleteResponseRequest(response_id=response_id))
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+@router.get("/{response_id}/input_items")
+async def list_input_items(
+    response_id: str, page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
+) -> Response:
+    """List the items that a response was given as input, newest first unless `order` is `asc`."""
+    history = clients.history
+    answer = await history.call(
+        history.stub.ListInputItems,
+        history_pb.ListInputItemsRequest(response_id=response_id, page=page.to_proto()),
+    )
+    return list_of_items(answer.items, has_more=answer.has_more)
+
+
+def _state(body: ResponseRequest) -> pb.ResponseState:
+    return pb.ResponseState(
+        previous_response_id=body.previous_response_id or "",
+        conversation_id=body.conversation_id(),
+        store=body.store is not False,
+    )

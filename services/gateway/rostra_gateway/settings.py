@@ -1,0 +1,51 @@
+"""The gateway's settings."""
+
+from pydantic import BaseModel, Field
+
+from rostra_kit.redis import RedisSettings
+from rostra_kit.settings import ServiceAddress, ServiceSettings, settings_config
+
+
+class RequestSettings(BaseModel):
+    """What a request may be."""
+
+    max_body_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Largest request body.")
+    max_messages: int = Field(4096, ge=1, description="Most messages, or input items, in one request.")
+    max_seconds: float = Field(3600.0, gt=0, description="Longest time that a model may work on one request.")
+    trusted_proxies: int = Field(
+        0, ge=0, description="Number of proxies in front whose `X-Forwarded-For` is believed; 1 behind an ALB."
+    )
+
+
+class AddressLimits(BaseModel):
+    """What one network address may do, whoever is behind it."""
+
+    requests_per_minute: int = Field(6000, ge=1, description="API requests per minute from one address.")
+    sign_ins_per_minute: int = Field(30, ge=1, description="Registrations, log-ins and refreshes per minute.")
+    concurrent_streams: int = Field(500, ge=1, description="Streams open at once from one address.")
+
+
+class CacheSettings(BaseModel):
+    """How long the gateway remembers who a credential stands for."""
+
+    max_callers: int = Field(10_000, ge=1, description="Most credentials remembered.")
+    caller_seconds: float = Field(60.0, gt=0, description="Time a credential is remembered while revocations arrive.")
+    blind_caller_seconds: float = Field(1.0, gt=0, description="The same while Redis, and so revocations, are away.")
+
+
+class Settings(ServiceSettings):
+    """The gateway's settings."""
+
+    model_config = settings_config("ROSTRA_GATEWAY_")
+
+    user: ServiceAddress
+    chat: ServiceAddress
+    history: ServiceAddress
+    redis: RedisSettings = RedisSettings()
+    request: RequestSettings = RequestSettings()
+    address_limits: AddressLimits = AddressLimits()
+    cache: CacheSettings = CacheSettings()
+    heartbeat_seconds: float = Field(
+        12.0, gt=0, description="Longest silence on a stream; below CloudFront's 30 s and the ALB's 60 s."
+    )
+    keep_alive_seconds: int = Field(75, gt=0, description="Time an idle connection stays open; above the ALB's 60 s.")

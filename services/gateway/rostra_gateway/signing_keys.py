@@ -1,0 +1,40 @@
+"""The public keys of access tokens, as the user service publishes them."""
+
+import time
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from rostra.user.v1 import user_service_pb2 as pb
+from rostra_kit.client import ServiceClient
+
+if TYPE_CHECKING:
+    from rostra.user.v1.user_service_pb2_grpc import UserServiceAsyncStub
+
+_OLDEST_SECONDS = 60.0
+_SHORTEST_PAUSE_SECONDS = 1.0
+
+
+class SigningKeys:
+    """Keeps the published keys: asked for again each minute, and when a token names a key that is not known yet."""
+
+    def __init__(self, user: "ServiceClient[UserServiceAsyncStub]") -> None:
+        self._user = user
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._asked = float("-inf")
+
+    async def get(self, kid: str) -> Ed25519PublicKey | None:
+        """Return the key named `kid`, `None` when there is none.
+
+        Raises:
+            UnavailableError: The key is not known here, and the user service cannot be asked.
+        """
+        age = time.monotonic() - self._asked
+        if age > _OLDEST_SECONDS or (kid not in self._keys and age > _SHORTEST_PAUSE_SECONDS):
+            await self._refresh()
+        return self._keys.get(kid)
+
+    async def _refresh(self) -> None:
+        answer = await self._user.call(self._user.stub.ListSigningKeys, pb.ListSigningKeysRequest())
+        self._keys = {key.kid: Ed25519PublicKey.from_public_bytes(key.public_key) for key in answer.keys}
+        self._asked = time.monotonic()
