@@ -1,6 +1,7 @@
 """Start a server for the MongoDB wire of one's own: FerretDB, on a PostgreSQL with the DocumentDB extension.
 
-It has what the stores use, except transactions and change streams, which it refuses.
+As far as tried it does what MongoDB does, except change streams, which it refuses, and transactions: each write in one
+takes effect at once, and the commit is refused. A duplicate key error has its code, 11000, but another text.
 """
 
 import os
