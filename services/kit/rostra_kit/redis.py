@@ -1,0 +1,88 @@
+"""Clients of Redis, one per purpose: redis-py's defaults suit none of them.
+
+redis-py 8 times every read out after 5 s, which ends a blocking read early, and repeats a failed call ten times, which
+makes a request wait for seconds while Redis is down.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class RedisSettings(BaseModel):
+    """Where Redis is, and how long to wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis' address, with user and password where it needs them; `rediss://` for TLS.",
+    )
+    max_connections: int = Field(default=50, ge=1, description="The most connections of each of the three clients.")
+    connect_timeout_seconds: float = Field(default=2.0, gt=0, description="How long a new connection may take.")
+    timeout_seconds: float = Field(default=2.0, gt=0, description="How long a command may take.")
+    limiter_timeout_seconds: float = Field(
+        default=0.2,
+        gt=0,
+        description="How long a limit may take to check or a connection for it, before this pod counts alone.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _know_scheme(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(_SCHEMES):
+            raise ValueError(f"must begin with one of {', '.join(_SCHEMES)}")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class RedisClients:
+    """The clients of one process. None connects before it is used; all answer bytes.
+
+    Attributes:
+        limiter: Fails fast and repeats nothing, for calls that every request waits for.
+        commands: Repeats what failed a few times, for everything else.
+        streams: Reads as long as it takes, for XREADGROUP BLOCK and pub/sub.
+    """
+
+    limiter: Redis
+    commands: Redis
+    streams: Redis
+
+
+@asynccontextmanager
+async def open_redis(settings: RedisSettings) -> AsyncIterator[RedisClients]:
+    """Open the clients of Redis, and close them at the end."""
+    fast, plain = settings.limiter_timeout_seconds, settings.timeout_seconds
+    connect = settings.connect_timeout_seconds
+    backoff = ExponentialWithJitterBackoff(base=0.05, cap=0.5)
+    async with AsyncExitStack() as stack:
+        limiter, commands, streams = [
+            await stack.enter_async_context(client)
+            for client in (
+                _client(settings, read_seconds=fast, connect_seconds=fast, retry=Retry(NoBackoff(), 0)),
+                _client(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, 3)),
+                _client(settings, read_seconds=None, connect_seconds=connect, retry=Retry(backoff, 3)),
+            )
+        ]
+        yield RedisClients(limiter=limiter, commands=commands, streams=streams)
+
+
+def _client(settings: RedisSettings, *, read_seconds: float | None, connect_seconds: float, retry: Retry) -> Redis:
+    """Return a client whose callers wait for a free connection, where redis-py would raise at once."""
+    pool = BlockingConnectionPool.from_url(
+        settings.url.get_secret_value(),
+        max_connections=settings.max_connections,
+        timeout=connect_seconds,
+        socket_timeout=read_seconds,
+        socket_connect_timeout=connect_seconds,
+        retry=retry,
+    )
+    return Redis.from_pool(pool)

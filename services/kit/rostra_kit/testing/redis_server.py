@@ -1,0 +1,133 @@
+"""A Redis server as a child process: a real one where it is installed, fakeredis' TCP server otherwise.
+
+Run as a module it **is** the latter: `python -m rostra_kit.testing.redis_server PORT`.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 20.0
+
+
+class RedisServer:
+    """A server process that can be stopped hard and started again on its port, empty.
+
+    Args:
+        command: The command that serves `port`.
+        port: The port on 127.0.0.1.
+    """
+
+    def __init__(self, command: Sequence[str], *, port: int) -> None:
+        self.port = port
+        self.url = f"redis://{_HOST}:{port}/0"
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the running process."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self._command[0]} did not start")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            with Redis(host=_HOST, port=self.port, socket_timeout=1.0) as redis:
+                return bool(redis.ping())
+        except (RedisError, OSError):
+            return False
+
+
+def installed_redis() -> str | None:
+    """Return the path of a real server, or `None` where there is none."""
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def fakeredis_command(port: int) -> list[str]:
+    """Return the command that serves fakeredis on a port of 127.0.0.1."""
+    return [sys.executable, "-m", __spec__.name, str(port)]
+
+
+def redis_command(executable: str, port: int) -> list[str]:
+    """Return the command that serves a real Redis or Valkey on a port of 127.0.0.1, in memory only."""
+    return [executable, "--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no"]
+
+
+@contextmanager
+def running_redis(executable: str | None = None) -> Iterator[RedisServer]:
+    """Run a server on a free port: a real one by its executable, else fakeredis."""
+    port = free_port()
+    server = RedisServer(redis_command(executable, port) if executable else fakeredis_command(port), port=port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def serve_fakeredis(port: int) -> None:
+    """Serve fakeredis until the process ends."""
+    # A development dependency, needed in the child process only.
+    from fakeredis import TcpFakeServer  # noqa: PLC0415
+    from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # noqa: PLC0415
+
+    class Handler(TCPFakeRequestHandler):
+        """Answers an error and goes on, as Redis does; fakeredis closes the connection after any error."""
+
+        def setup(self) -> None:
+            """Have errors returned, which are then written like any reply."""
+            super().setup()
+            read_response = self.current_client.read_response
+
+            def read_response_or_error() -> object:
+                try:
+                    return read_response()
+                except ResponseError as error:
+                    return error
+
+            # On this one connection, in place of the class's method.
+            self.current_client.read_response = read_response_or_error  # type: ignore[method-assign,assignment]
+
+    # Its default of 5 makes a burst of connections wait for seconds.
+    TcpFakeServer.request_queue_size = 128
+    server = TcpFakeServer((_HOST, port))
+    server.RequestHandlerClass = Handler
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve_fakeredis(int(sys.argv[1]))

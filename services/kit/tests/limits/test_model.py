@@ -1,0 +1,178 @@
+"""Any order of calls leaves a limiter where exact arithmetic says it should be."""
+
+import asyncio
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from uuid import uuid4
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from redis.asyncio import Redis
+
+from rostra_kit.limits import BudgetClaim, Claim, Grant, Limiter, LocalLimiter, RateClaim, RedisLimiter, SlotClaim
+from rostra_kit.testing.manual_clock import ManualClock
+
+PERIOD, HOLD, SPENT_BEFORE = 1000, 600, 5
+REQUESTS, TOKENS, SLOTS, BUDGET = 7, 3000, 2, 60
+SCHEDULES = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@dataclass
+class Reservation:
+    """A reservation of the model; times are whole seconds."""
+
+    grant: Grant
+    tokens: int
+    money: int
+    lapses_at: int
+    is_open: bool = True
+    has_slot: bool = True
+    has_money: bool = True
+
+
+@dataclass
+class Model:
+    """What is used, as simply as it can be said."""
+
+    now: int = 0
+    used_requests: Fraction = Fraction(0)
+    used_tokens: Fraction = Fraction(0)
+    spent: int = SPENT_BEFORE
+    reservations: list[Reservation] = field(default_factory=list)
+
+    def advance(self, seconds: int) -> None:
+        self.now += seconds
+        self.used_requests = max(Fraction(0), self.used_requests - Fraction(REQUESTS * seconds, PERIOD))
+        self.used_tokens = max(Fraction(0), self.used_tokens - Fraction(TOKENS * seconds, PERIOD))
+        for reservation in self.reservations:
+            if reservation.lapses_at <= self.now:
+                reservation.has_slot = reservation.has_money = False
+
+    def remaining(self) -> list[int]:
+        slots = sum(reservation.has_slot for reservation in self.reservations)
+        held = sum(reservation.money for reservation in self.reservations if reservation.has_money)
+        free = (
+            floor(REQUESTS - self.used_requests),
+            floor(TOKENS - self.used_tokens),
+            SLOTS - slots,
+            BUDGET - self.spent - held,
+        )
+        return [max(0, amount) for amount in free]
+
+    def short(self, tokens: int, money: int) -> set[str]:
+        requests_left, tokens_left, slots_left, money_left = self.remaining()
+        return {
+            name
+            for name, cost, left in (
+                ("requests", 1, requests_left),
+                ("tokens", tokens, tokens_left),
+                ("streams", 1, slots_left),
+                ("budget", money, money_left),
+            )
+            if cost > left
+        }
+
+
+class LimiterSchedule(RuleBasedStateMachine):
+    """Makes the same calls to a limiter and to the model; subclasses say which limiter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = ManualClock()
+        self.model = Model()
+        self.tag = uuid4().hex
+        self.limiter = self.runner.run(self.open_limiter())
+
+    async def open_limiter(self) -> Limiter:
+        return LocalLimiter(now_us=self.clock)
+
+    async def close_limiter(self) -> None:
+        """Close what open_limiter opened."""
+
+    def teardown(self) -> None:
+        self.runner.run(self.close_limiter())
+        self.runner.close()
+
+    def claims(self, *, tokens: int, money: int) -> list[Claim]:
+        async def spent() -> int:
+            return SPENT_BEFORE
+
+        return [
+            RateClaim("requests", f"limit:{{{self.tag}}}:rpm", REQUESTS, 1, PERIOD),
+            RateClaim("tokens", f"limit:{{{self.tag}}}:tpm", TOKENS, tokens, PERIOD),
+            SlotClaim("streams", f"limit:{{{self.tag}}}:streams", SLOTS),
+            BudgetClaim("budget", f"limit:{{{self.tag}}}:budget", BUDGET, money, spent),
+        ]
+
+    @rule(tokens=st.integers(1, 1500), money=st.integers(1, 30))
+    def reserve(self, tokens: int, money: int) -> None:
+        claims = self.claims(tokens=tokens, money=money)
+        short = self.model.short(tokens, money)
+        call = self.limiter.reserve(claims, reservation_id=uuid4().hex, hold_seconds=HOLD)
+        outcome = self.runner.run(call)
+        if isinstance(outcome, Grant):
+            assert not short
+            self.model.used_requests += 1
+            self.model.used_tokens += tokens
+            self.model.reservations.append(Reservation(outcome, tokens, money, self.model.now + HOLD))
+        else:
+            assert outcome.refused in short
+        assert [state.remaining for state in outcome.states] == self.model.remaining()
+
+    @precondition(lambda self: self.model.reservations)
+    @rule(data=st.data(), tokens=st.integers(0, 2000), money=st.integers(0, 40), cancels=st.booleans())
+    def close(self, data: st.DataObject, tokens: int, money: int, cancels: bool) -> None:
+        reservation = data.draw(st.sampled_from(self.model.reservations))
+        if cancels:
+            self.runner.run(self.limiter.cancel(reservation.grant))
+        else:
+            self.runner.run(self.limiter.settle(reservation.grant, {"tokens": tokens, "budget": money}))
+        if not reservation.is_open:
+            return
+        reservation.is_open = reservation.has_slot = reservation.has_money = False
+        used_tokens = self.model.used_tokens - reservation.tokens + (0 if cancels else tokens)
+        self.model.used_tokens = max(Fraction(0), used_tokens)
+        self.model.used_requests = max(Fraction(0), self.model.used_requests - cancels)
+        self.model.spent += 0 if cancels else money
+
+    @precondition(lambda self: self.model.reservations)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        reservation = data.draw(st.sampled_from(self.model.reservations))
+        renewed = self.runner.run(self.limiter.renew(reservation.grant))
+        assert renewed == (reservation.is_open and reservation.has_slot)
+        if reservation.is_open:
+            reservation.has_money = True
+            reservation.lapses_at = self.model.now + HOLD
+
+    @rule(tens=st.integers(1, 40))
+    def advance(self, tens: int) -> None:
+        self.clock.advance(seconds=tens * 10)
+        self.model.advance(tens * 10)
+
+
+def redis_schedule(url: str) -> type[LimiterSchedule]:
+    """Return the schedule of a limiter in the Redis at a URL."""
+
+    class RedisLimiterSchedule(LimiterSchedule):
+        async def open_limiter(self) -> Limiter:
+            self.redis = Redis.from_url(url)
+            return RedisLimiter(self.redis, now_us=self.clock)
+
+        async def close_limiter(self) -> None:
+            await self.redis.aclose()
+
+    return RedisLimiterSchedule
+
+
+def test_any_schedule_on_the_local_limiter_agrees_with_the_model() -> None:
+    run_state_machine_as_test(LimiterSchedule, settings=SCHEDULES)
+
+
+@pytest.mark.timeout(300)
+def test_any_schedule_on_redis_agrees_with_the_model(redis_url: str) -> None:
+    run_state_machine_as_test(redis_schedule(redis_url), settings=SCHEDULES)
