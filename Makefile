@@ -1,0 +1,68 @@
+# Rostra's commands. `make` lists them. CI calls the same ones.
+
+PORT ?= 8080
+DATA ?= .rostra
+PYTHON := .venv/bin/python
+
+.PHONY: help run fmt generate lock check lint typecheck verify test test-integration load clean
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Develop
+
+run: ## Run Rostra on this machine (PORT=8080 DATA=.rostra)
+	@hack/setup run
+	@exec $(PYTHON) -m rostra_stack --port $(PORT) --data $(DATA)
+
+fmt: ## Format the code
+	@hack/setup dev
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+##@ Generate
+
+generate: ## Generate the gRPC stubs from protos/
+	@hack/setup dev
+	@hack/generate-protos
+
+lock: ## Write requirements*.lock anew (needs uv)
+	@python3 hack/lock.py
+
+##@ Check
+
+check: lint typecheck verify ## Run all checks
+
+lint: ## Check style
+	@hack/setup dev
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check .
+
+typecheck: ## Check types
+	@hack/setup dev
+	@.venv/bin/mypy services/*/rostra_*
+
+verify: ## Check that what is generated is up to date
+	@hack/setup dev
+	@hack/verify
+
+##@ Test
+
+test: ## Run the tests (real databases join where they are found)
+	@hack/setup dev
+	@.venv/bin/pytest
+
+test-integration: ## Install real databases where they can be had, then run the tests that use them
+	@hack/setup dev
+	@hack/install-servers
+	@.venv/bin/pytest -m integration
+
+load: ## Measure what the gateway's path adds to the provider's time
+	@hack/setup dev
+	@$(PYTHON) tests/load/latency.py
+
+##@ Release
+
+clean: ## Remove the environment and what tools left behind; DATA stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@find . -name __pycache__ -prune -exec rm -rf {} +
