@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -111,7 +112,7 @@ class Child:
         async with grpc.aio.insecure_channel(
             self.plan.address, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs know the synchronous one only
             try:
                 answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
             except grpc.aio.AioRpcError:
