@@ -3,22 +3,25 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from rostra_chat.responses.fields import shown
 from rostra_chat.responses.store import Item
 from rostra_kit.errors import InvalidArgumentError
 
 Message = dict[str, Any]
 
+_SAYABLE = ("message", "function_call", "function_call_output")
+
 
 def to_messages(items: Iterable[Item], *, instructions: str | None) -> list[Message]:
     """Return the messages that say what `items`, in their normal form, say; `instructions` come first.
 
-    Reasoning is passed over: providers do not take it back. So is a call whose arguments were cut off.
+    What providers do not take is passed over: reasoning, a call whose arguments were cut off, types of items and of
+    their parts that a conversation keeps for its client alone.
 
     Raises:
         InvalidArgumentError: A function's call has no output, or an output no call; providers refuse both.
     """
-    said = [item for item in items if not _is_passed_over(item)]
-    _check_calls(said)
+    said = _sayable(list(items))
     messages: list[Message] = [{"role": "system", "content": instructions}] if instructions else []
     for item in said:
         match item["type"]:
@@ -31,19 +34,22 @@ def to_messages(items: Iterable[Item], *, instructions: str | None) -> list[Mess
     return messages
 
 
-def _is_passed_over(item: Item) -> bool:
-    is_cut = item["type"] == "function_call" and item.get("status") == "incomplete"
-    return item["type"] == "reasoning" or is_cut
-
-
-def _check_calls(items: list[Item]) -> None:
-    calls = {item["call_id"] for item in items if item["type"] == "function_call"}
+def _sayable(items: list[Item]) -> list[Item]:
+    """Return the items that providers take, after a check that every call has its output and the reverse."""
     outputs = {item["call_id"] for item in items if item["type"] == "function_call_output"}
+    said = [item for item in items if item["type"] in _SAYABLE and not _is_cut_call(item, outputs)]
+    calls = {item["call_id"] for item in said if item["type"] == "function_call"}
     for call_id in sorted(calls - outputs):
-        raise InvalidArgumentError(f"No tool output found for function call {call_id}.", param="input")
+        raise InvalidArgumentError(f"No tool output found for function call {shown(call_id)}.", param="input")
     for call_id in sorted(outputs - calls):
-        message = f"No tool call found for function call output with call_id {call_id}."
+        message = f"No tool call found for function call output with call_id {shown(call_id)}."
         raise InvalidArgumentError(message, param="input")
+    return said
+
+
+def _is_cut_call(item: Item, outputs: set[str]) -> bool:
+    is_cut = item["type"] == "function_call" and item.get("status") == "incomplete"
+    return is_cut and item["call_id"] not in outputs
 
 
 def _add_call(messages: list[Message], item: Item) -> None:
@@ -63,6 +69,10 @@ def _add_message(messages: list[Message], item: Item) -> None:
         # Many chat templates know one system message only, at the beginning.
         messages[-1]["content"] += f"\n\n{content}"
         return
+    if role == "assistant" and messages and messages[-1]["role"] == role and messages[-1]["content"] is None:
+        # Between calls and their outputs nothing may stand.
+        messages[-1]["content"] = content
+        return
     messages.append({"role": role, "content": content})
 
 
@@ -74,7 +84,7 @@ def _text(content: Any) -> str:
     """Return the text of an assistant's message; a refusal is a text like any other to generic servers."""
     if isinstance(content, str):
         return content
-    return "".join(part.get("text") or part.get("refusal") or "" for part in content)
+    return "".join(part["text"] for part in _chat_parts(content) if part["type"] == "text")
 
 
 def _content(content: Any) -> str | list[dict[str, Any]]:
@@ -93,14 +103,13 @@ def _content(content: Any) -> str | list[dict[str, Any]]:
 
 def _chat_parts(parts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for part in parts:
-        match part["type"]:
-            case "input_image":
+        match part:
+            case {"type": "input_image", "image_url": str(url)}:
                 # "original" is younger than the servers that this is said to.
-                detail = part.get("detail")
-                hint = {"detail": detail} if detail in {"auto", "low", "high"} else {}
-                yield {"type": "image_url", "image_url": {"url": part["image_url"], **hint}}
-            case "input_file":
-                file = {name: part[name] for name in ("filename", "file_data") if part.get(name)}
-                yield {"type": "file", "file": file}
-            case _:
-                yield {"type": "text", "text": part.get("text") or part.get("refusal") or ""}
+                hint = {"detail": part["detail"]} if part.get("detail") in {"auto", "low", "high"} else {}
+                yield {"type": "image_url", "image_url": {"url": url, **hint}}
+            case {"type": "input_file", "file_data": str(data)}:
+                name = {"filename": part["filename"]} if part.get("filename") else {}
+                yield {"type": "file", "file": {"file_data": data, **name}}
+            case {"text": str(text)} | {"refusal": str(text)}:
+                yield {"type": "text", "text": text}

@@ -1,0 +1,115 @@
+"""Reads the chunks of a chat completion, in all the shapes in which OpenAI-compatible servers send them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from rostra_chat.providers.provider import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFragment:
+    """A piece of a function's call.
+
+    Attributes:
+        index: Which call of the answer it belongs to; `None` where the server does not say.
+        call_id: The call's name; only the first piece must have it.
+        name: The function's name; only the first piece must have it.
+        arguments: A piece of the arguments' JSON.
+    """
+
+    index: int | None
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first choice of a chunk; the only one, for a response never asks for more."""
+
+    values: Mapping[str, Any]
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Return why the answer ends here, or `None` where it goes on."""
+        return _text(self.values.get("finish_reason")) or None
+
+    @property
+    def reasoning(self) -> str:
+        """Return a piece of the model's reasoning; servers have two names for it, and some send both."""
+        return _text(self._delta.get("reasoning_content")) or _text(self._delta.get("reasoning"))
+
+    @property
+    def content(self) -> str:
+        """Return a piece of the answer's text."""
+        return _text(self._delta.get("content"))
+
+    @property
+    def refusal(self) -> str:
+        """Return a piece of the words with which the model refuses."""
+        return _text(self._delta.get("refusal"))
+
+    def logprobs(self) -> list[dict[str, Any]]:
+        """Return the log probabilities of the text's tokens, with all the fields that a response shows."""
+        entries = _mapping(self.values.get("logprobs")).get("content") or ()
+        return [
+            _logprob(entry) | {"top_logprobs": [_logprob(top) for top in entry.get("top_logprobs") or ()]}
+            for entry in entries
+        ]
+
+    def calls(self) -> Iterator[CallFragment]:
+        """Yield the pieces of functions' calls."""
+        for call in self._delta.get("tool_calls") or ():
+            function = _mapping(call.get("function"))
+            arguments = function.get("arguments")
+            yield CallFragment(
+                index=call.get("index"),
+                call_id=_text(call.get("id")),
+                name=_text(function.get("name")),
+                # Some servers send the whole object in place of its JSON.
+                arguments=orjson.dumps(arguments).decode() if isinstance(arguments, dict) else _text(arguments),
+            )
+
+    @property
+    def _delta(self) -> Mapping[str, Any]:
+        return _mapping(self.values.get("delta"))
+
+
+def first_choice(chunk: Mapping[str, Any]) -> Choice | None:
+    """Return the first choice of a chunk; chunks that only report usage have none."""
+    for choice in chunk.get("choices") or ():
+        if not choice.get("index"):
+            return Choice(choice)
+    return None
+
+
+def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
+    """Return the usage that a chunk reports, or `None`."""
+    usage = chunk.get("usage")
+    if not isinstance(usage, Mapping):
+        return None
+    return Usage(
+        input_tokens=_count(usage, "prompt_tokens"),
+        cached_input_tokens=_count(_mapping(usage.get("prompt_tokens_details")), "cached_tokens"),
+        output_tokens=_count(usage, "completion_tokens"),
+        reasoning_tokens=_count(_mapping(usage.get("completion_tokens_details")), "reasoning_tokens"),
+    )
+
+
+def _logprob(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"token": entry["token"], "logprob": entry["logprob"], "bytes": entry.get("bytes") or []}
+
+
+def _count(values: Mapping[str, Any], name: str) -> int:
+    return int(values.get(name) or 0)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
