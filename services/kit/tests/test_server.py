@@ -1,0 +1,100 @@
+"""The life of a service's process, watched from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from rostra.chat.v1 import chat_service_pb2 as pb
+from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
+from rostra_kit.testing.ports import free_port
+
+SERVICE = """
+import asyncio, sys
+from contextlib import asynccontextmanager
+from functools import partial
+from rostra.chat.v1 import chat_service_pb2 as pb
+from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer, add_ChatServiceServicer_to_server
+from rostra_kit.server import GrpcApp, run_service
+from rostra_kit.settings import ListenSettings, ServiceSettings, ShutdownSettings
+
+class Servicer(ChatServiceServicer):
+    async def StreamChatCompletion(self, request, context):
+        for number in range(10):
+            yield pb.StreamChatCompletionResponse(frames=str(number).encode())
+            await asyncio.sleep(0.1)
+
+@asynccontextmanager
+async def build(settings, registry):
+    yield GrpcApp(partial(add_ChatServiceServicer_to_server, Servicer()))
+    open(sys.argv[2], "w").write("closed")
+
+settings = ServiceSettings(listen=ListenSettings(port=int(sys.argv[1])), shutdown=ShutdownSettings(drain_seconds=5))
+run_service("test", settings, build)
+"""
+
+
+@contextmanager
+def running_service(port: int, closed: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVICE, str(port), str(closed)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "GRPC_VERBOSITY": "ERROR"},
+    )
+    try:
+        wait_serving(port)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def health(port: int) -> int:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5).status
+
+
+def wait_serving(port: int) -> None:
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        try:
+            if health(port) == health_pb2.HealthCheckResponse.SERVING:
+                return
+        except grpc.RpcError:
+            pass
+        time.sleep(0.05)
+    pytest.fail("the service did not become ready")
+
+
+def test_sigterm_lets_streams_finish_and_closes_what_was_opened(tmp_path: Path) -> None:
+
+    port, closed = free_port(), tmp_path / "closed"
+    with running_service(port, closed) as process, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stream = ChatServiceStub(channel).StreamChatCompletion(pb.StreamChatCompletionRequest())
+        frames = [next(stream).frames]
+        process.send_signal(signal.SIGTERM)
+        frames += [message.frames for message in stream]
+        assert frames == [str(number).encode() for number in range(10)]
+        assert process.wait(timeout=10) == 0
+    assert closed.read_text() == "closed"
+
+
+def test_taken_port_ends_the_process_with_an_error(tmp_path: Path) -> None:
+    port = free_port()
+    with running_service(port, tmp_path / "closed"):
+        second = subprocess.run(
+            [sys.executable, "-c", SERVICE, str(port), str(tmp_path / "other")],
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+    assert second.returncode != 0
+    assert str(port) in second.stderr.decode()
