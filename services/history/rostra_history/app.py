@@ -1,0 +1,38 @@
+"""The composition root: the only module that names implementations."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
+from rostra_history.metrics import HistoryMetrics
+from rostra_history.service import HistoryService
+from rostra_history.servicer import HistoryServicer
+from rostra_history.settings import DatabaseSettings, Settings
+from rostra_history.sqlite_store import open_sqlite_store
+from rostra_history.store import HistoryStore
+from rostra_kit.server import GrpcApp
+
+
+@asynccontextmanager
+async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
+    """Open everything that the history service needs, and close it in the end."""
+    async with open_store(settings.database) as store:
+        service = HistoryService(store=store, metrics=HistoryMetrics(registry), now_us=now_us)
+        register = partial(add_HistoryServiceServicer_to_server, HistoryServicer(service))
+        yield GrpcApp(register, readiness=[store.ping])
+
+
+def open_store(settings: DatabaseSettings) -> AbstractAsyncContextManager[HistoryStore]:
+    """Open the store that the URL asks for."""
+    if settings.sqlite_path is None:
+        raise NotImplementedError
+    return open_sqlite_store(settings.sqlite_path)
+
+
+def now_us() -> int:
+    """Return the time in microseconds since 1970, UTC."""
+    return time.time_ns() // 1_000

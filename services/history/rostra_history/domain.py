@@ -1,0 +1,158 @@
+"""What the history service keeps: conversations, items and responses.
+
+An **item** is stored once, whoever refers to it. A **thread** is what items hang together in: a conversation (the
+thread's id is the conversation's), or a chain of responses (the thread's id is that of the first). Within a thread,
+items form a tree by `parent_id`; the context of an item is the path from the root to it (`rostra_history.thread`).
+
+An item is *placed* once it has a `seq`, its rank in the thread. Items of a chain are placed when they are stored. Those
+of a response in a conversation are placed when the response has ended well: only then do they join the conversation,
+its input together with its output, and a response that failed leaves the conversation as it was.
+
+All times are microseconds since 1970, UTC. All bodies are JSON text and are never looked into here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class ItemKind(StrEnum):
+    """What an item is to the response that it belongs to."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class ResponseStatus(StrEnum):
+    """How far a response is."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the response has ended."""
+        return self is not ResponseStatus.IN_PROGRESS
+
+    @property
+    def ended_well(self) -> bool:
+        """Tell whether there is an answer that can be continued, if perhaps a cut one."""
+        return self in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A place where items follow one another.
+
+    Attributes:
+        next_seq: The rank that the next item gets.
+        leaf_id: The last item; `None` while there is none.
+    """
+
+    id: str
+    owner: str
+    metadata: Mapping[str, str]
+    title: str
+    create_time_us: int
+    update_time_us: int
+    next_seq: int = 0
+    leaf_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One element of a thread.
+
+    Attributes:
+        seq: The rank in the thread, greater than the parent's; `None` until the item is placed.
+        parent_id: The item before this one; `None` at the root, and until the item is placed.
+        conversation_id: The conversation that the item is a member of; `None` for items of chains, of responses that
+            have not ended well, and of responses that continue a conversation's response without joining it.
+        response_id: The response that the item belongs to; `None` for an item created directly.
+        kind: What the item is to that response; `None` for an item created directly.
+        position: Its place among the response's input, or output.
+        deleted: Whether only a tombstone is left: it has no body, no list shows it, and paths lead through it.
+    """
+
+    id: str
+    owner: str
+    thread_id: str
+    body: str
+    create_time_us: int
+    seq: int | None = None
+    parent_id: str | None = None
+    conversation_id: str | None = None
+    response_id: str | None = None
+    kind: ItemKind | None = None
+    position: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One run of a model.
+
+    Attributes:
+        leaf_id: The last placed item of the path that ends with this response; `None` while there is none.
+        next_seq: The rank that an item after `leaf_id` gets.
+        body: OpenAI's `response` object without its output.
+    """
+
+    id: str
+    owner: str
+    thread_id: str
+    status: ResponseStatus
+    body: str
+    create_time_us: int
+    previous_response_id: str | None = None
+    conversation_id: str | None = None
+    leaf_id: str | None = None
+    next_seq: int = 0
+
+    @property
+    def joins_conversation(self) -> bool:
+        """Tell whether its items become members of a conversation."""
+        return self.conversation_id is not None and self.status.ended_well
+
+    def followed_by(self, items: Sequence[Item]) -> Self:
+        """Return the response with its path extended by `items`, which are placed."""
+        if not items:
+            return self
+        last = items[-1]
+        return replace(self, leaf_id=last.id, next_seq=(last.seq or 0) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a new response continues: the items before it, oldest first, and the items that its input refers to."""
+
+    items: list[Item]
+    referenced: list[Item]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """One page of a list: up to `limit` elements after the one named `after_id`, or from the list's beginning."""
+
+    limit: int
+    after_id: str | None = None
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page and whether another one follows."""
+
+    elements: list[T]
+    has_more: bool
+
+    @classmethod
+    def cut(cls, elements: list[T], limit: int) -> "Page[T]":
+        """Make a page of `limit` elements from a list that was asked for one more."""
+        return cls(elements[:limit], has_more=len(elements) > limit)

@@ -1,0 +1,59 @@
+"""Items on their way into the store: checked, named, and placed where their place is known already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rostra_history.domain import Item, ItemKind, Response
+from rostra_history.thread import place
+from rostra_history.validation import check_new_items, json_text
+from rostra_kit.items import normalise_item
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item that somebody hands over to be stored: its id and its body, which contains the id."""
+
+    id: str
+    body: str
+
+
+def conversation_items(items: Sequence[Any], *, owner: str, conversation_id: str, now_us: int) -> list[Item]:
+    """Return new items, given as parsed JSON, for a conversation; they are yet to be placed.
+
+    Raises:
+        InvalidArgumentError: There are too many, or one cannot be an item.
+    """
+    check_new_items(items)
+    params = [f"items[{index}]" for index in range(len(items))]
+    normal_items = [normalise_item(item, param=param) for item, param in zip(items, params, strict=True)]
+    return [
+        Item(
+            id=item["id"],
+            owner=owner,
+            thread_id=conversation_id,
+            body=json_text(item, param=param),
+            create_time_us=now_us,
+        )
+        for item, param in zip(normal_items, params, strict=True)
+    ]
+
+
+def response_items(items: Sequence[NewItem], *, response: Response, kind: ItemKind, now_us: int) -> list[Item]:
+    """Return the response's items: placed after what the response has, or, in a conversation, to be placed later."""
+    unplaced = [
+        Item(
+            id=item.id,
+            owner=response.owner,
+            thread_id=response.thread_id,
+            body=item.body,
+            create_time_us=now_us,
+            response_id=response.id,
+            kind=kind,
+            position=position,
+        )
+        for position, item in enumerate(items)
+    ]
+    if response.conversation_id is not None:
+        return unplaced
+    return place(unplaced, first_seq=response.next_seq, parent_id=response.leaf_id)

@@ -1,0 +1,50 @@
+"""The errors of the history service.
+
+    NotFoundError
+    ├── ConversationNotFound
+    ├── ItemNotFound
+    └── ResponseNotFound
+    InvalidArgumentError
+    └── PreviousResponseNotFound    OpenAI answers 400 here: the id is a parameter, not the address
+
+What is another user's is not found, exactly as what does not exist.
+"""
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.errors import InvalidArgumentError, NotFoundError
+
+
+class ConversationNotFound(NotFoundError):
+    """The conversation does not exist, or is another user's."""
+
+    default_reason = ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(f"Conversation with id '{conversation_id}' not found.")
+
+
+class ItemNotFound(NotFoundError):
+    """The item does not exist, is another user's, or is not where it was looked for."""
+
+    default_reason = ErrorReason.ERROR_REASON_ITEM_NOT_FOUND
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"Item with id '{item_id}' not found.")
+
+
+class ResponseNotFound(NotFoundError):
+    """The response does not exist, or is another user's."""
+
+    default_reason = ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id '{response_id}' not found.")
+
+
+class PreviousResponseNotFound(InvalidArgumentError):
+    """There is no finished response of this name to continue."""
+
+    default_reason = ErrorReason.ERROR_REASON_PREVIOUS_RESPONSE_NOT_FOUND
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Previous response with id '{response_id}' not found.", param="previous_response_id")

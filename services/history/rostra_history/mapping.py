@@ -1,0 +1,116 @@
+"""Messages of the wire and what they stand for, both ways."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra.common.v1.page_pb2 import Order
+from rostra.common.v1.page_pb2 import PageRequest as PageMessage
+from rostra.history.v1 import conversation_pb2, item_pb2, response_pb2
+from rostra_history.domain import Conversation, Item, PageRequest, Response, ResponseStatus
+from rostra_history.drafts import NewItem
+from rostra_history.validation import page_request, parse_json
+from rostra_kit.errors import InvalidArgumentError
+
+_STATUSES = {
+    ResponseStatus.IN_PROGRESS: response_pb2.RESPONSE_STATUS_IN_PROGRESS,
+    ResponseStatus.COMPLETED: response_pb2.RESPONSE_STATUS_COMPLETED,
+    ResponseStatus.INCOMPLETE: response_pb2.RESPONSE_STATUS_INCOMPLETE,
+    ResponseStatus.FAILED: response_pb2.RESPONSE_STATUS_FAILED,
+    ResponseStatus.CANCELLED: response_pb2.RESPONSE_STATUS_CANCELLED,
+}
+_STATUSES_BY_NUMBER = {int(number): status for status, number in _STATUSES.items()}
+
+
+def conversation_message(conversation: Conversation) -> conversation_pb2.Conversation:
+    """Return the message of a conversation."""
+    return conversation_pb2.Conversation(
+        id=conversation.id,
+        metadata=conversation.metadata,
+        title=conversation.title,
+        create_time=_timestamp(conversation.create_time_us),
+        update_time=_timestamp(conversation.update_time_us),
+    )
+
+
+def item_messages(items: Iterable[Item]) -> list[item_pb2.Item]:
+    """Return the messages of items."""
+    return [item_message(item) for item in items]
+
+
+def item_message(item: Item) -> item_pb2.Item:
+    """Return the message of an item."""
+    return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=_timestamp(item.create_time_us))
+
+
+def response_message(response: Response) -> response_pb2.Response:
+    """Return the message of a response."""
+    return response_pb2.Response(
+        id=response.id,
+        status=_STATUSES[response.status],
+        previous_response_id=response.previous_response_id or "",
+        conversation_id=response.conversation_id or "",
+        body=response.body.encode(),
+        create_time=_timestamp(response.create_time_us),
+    )
+
+
+def parsed_bodies(items: Iterable[item_pb2.Item]) -> list[Any]:
+    """Return the parsed bodies of items whose ids are of no interest."""
+    params = ((f"items[{index}]", item) for index, item in enumerate(items))
+    return [parse_json(_text(item.body, param=param), param=param) for param, item in params]
+
+
+def new_items(items: Iterable[item_pb2.Item], *, param: str) -> list[NewItem]:
+    """Return items whose ids and bodies are stored as they are."""
+    return [
+        NewItem(
+            id=required(item.id, param=f"{param}[{index}].id"), body=_text(item.body, param=f"{param}[{index}].body")
+        )
+        for index, item in enumerate(items)
+    ]
+
+
+def response_status(number: int) -> ResponseStatus:
+    """Return the status of this number in the enum of the wire."""
+    if number not in _STATUSES_BY_NUMBER:
+        raise InvalidArgumentError("A response needs a status.", param="status")
+    return _STATUSES_BY_NUMBER[number]
+
+
+def response_body(response: response_pb2.Response) -> str:
+    """Return the JSON text of a response."""
+    return _text(response.body, param="response.body")
+
+
+def page_of(message: PageMessage) -> PageRequest:
+    """Return which page is asked for."""
+    return page_request(
+        page_size=message.page_size, after_id=message.after_id, descending=message.order != Order.ORDER_ASCENDING
+    )
+
+
+def required(value: str, *, param: str) -> str:
+    """Return `value`, which must not be empty."""
+    if not value:
+        raise InvalidArgumentError(
+            f"Missing required parameter: '{param}'.",
+            reason=ErrorReason.ERROR_REASON_MISSING_REQUIRED_PARAMETER,
+            param=param,
+        )
+    return value
+
+
+def _text(body: bytes, *, param: str) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"'{param}' is not UTF-8.", param=param) from error
+
+
+def _timestamp(time_us: int) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromMicroseconds(time_us)
+    return timestamp

@@ -1,0 +1,39 @@
+"""What the history service counts beyond its RPCs. All labels are bounded."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_CONTEXT_ITEMS = (0, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+_CONTEXT_BYTES = tuple(4**power for power in range(5, 14))  # 1 KiB to 64 MiB
+
+
+class HistoryMetrics:
+    """Counts what is stored and measures what is loaded."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.conversations_created = Counter(
+            "rostra_history_conversations_created", "Conversations created.", registry=registry
+        )
+        self.items_stored = Counter(
+            "rostra_history_items_stored",
+            "Items stored, by where they come from: created directly, a response's input or its output.",
+            ["source"],
+            registry=registry,
+        )
+        self.responses_finished = Counter(
+            "rostra_history_responses_finished",
+            "Calls that ended a response, by how; a repeated call may count again.",
+            ["status"],
+            registry=registry,
+        )
+        self.context_items = Histogram(
+            "rostra_history_context_items",
+            "Items in a loaded context.",
+            buckets=_CONTEXT_ITEMS,
+            registry=registry,
+        )
+        self.context_bytes = Histogram(
+            "rostra_history_context_bytes",
+            "Characters in the bodies of a loaded context.",
+            buckets=_CONTEXT_BYTES,
+            registry=registry,
+        )

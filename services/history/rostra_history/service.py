@@ -1,0 +1,216 @@
+"""The use cases of the history service; no gRPC, no database, no environment."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rostra_history.domain import (
+    Context,
+    Conversation,
+    Item,
+    ItemKind,
+    Page,
+    PageRequest,
+    Response,
+    ResponseStatus,
+)
+from rostra_history.drafts import NewItem, conversation_items, response_items
+from rostra_history.errors import PreviousResponseNotFound, ResponseNotFound
+from rostra_history.metrics import HistoryMetrics
+from rostra_history.store import HistoryStore
+from rostra_history.thread import path_to, place
+from rostra_history.validation import check_metadata, check_title
+from rostra_kit.errors import InvalidArgumentError
+from rostra_kit.ids import new_id
+
+
+class HistoryService:
+    """Keeps conversations, items and responses, each for its owner alone.
+
+    Args:
+        store: Where everything is kept.
+        metrics: What is counted.
+        now_us: The time in microseconds since 1970, UTC.
+    """
+
+    def __init__(self, *, store: HistoryStore, metrics: HistoryMetrics, now_us: Callable[[], int]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._now_us = now_us
+
+    async def create_conversation(
+        self, *, owner: str, metadata: Mapping[str, str], items: Sequence[Any]
+    ) -> Conversation:
+        """Create a conversation with its first items, given as parsed JSON."""
+        check_metadata(metadata)
+        now_us = self._now_us()
+        conversation_id = new_id("conv")
+        unplaced = conversation_items(items, owner=owner, conversation_id=conversation_id, now_us=now_us)
+        placed = place(unplaced, first_seq=0, parent_id=None, conversation_id=conversation_id)
+        conversation = Conversation(
+            id=conversation_id,
+            owner=owner,
+            metadata=dict(metadata),
+            title="",
+            create_time_us=now_us,
+            update_time_us=now_us,
+            next_seq=len(placed),
+            leaf_id=placed[-1].id if placed else None,
+        )
+        await self._store.conversations.create(conversation, placed)
+        self._metrics.conversations_created.inc()
+        self._metrics.items_stored.labels("direct").inc(len(placed))
+        return conversation
+
+    async def get_conversation(self, *, owner: str, conversation_id: str) -> Conversation:
+        """Return the conversation."""
+        return await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+
+    async def list_conversations(self, *, owner: str, page: PageRequest) -> Page[Conversation]:
+        """Return a page of the owner's conversations by the time of their creation."""
+        return await self._store.conversations.list_page(owner=owner, page=page)
+
+    async def update_conversation(
+        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str], title: str | None
+    ) -> Conversation:
+        """Replace the metadata, and the title unless it is `None`."""
+        check_metadata(metadata)
+        check_title(title)
+        return await self._store.conversations.update(
+            owner=owner, conversation_id=conversation_id, metadata=metadata, title=title, now_us=self._now_us()
+        )
+
+    async def delete_conversation(self, *, owner: str, conversation_id: str) -> None:
+        """Delete the conversation with the items and the responses in it."""
+        await self._store.conversations.delete(owner=owner, conversation_id=conversation_id)
+
+    async def create_items(self, *, owner: str, conversation_id: str, items: Sequence[Any]) -> list[Item]:
+        """Append items, given as parsed JSON, to the conversation."""
+        now_us = self._now_us()
+        unplaced = conversation_items(items, owner=owner, conversation_id=conversation_id, now_us=now_us)
+        placed = await self._store.items.append(
+            owner=owner, conversation_id=conversation_id, items=unplaced, now_us=now_us
+        )
+        self._metrics.items_stored.labels("direct").inc(len(placed))
+        return placed
+
+    async def list_items(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
+        """Return a page of the conversation's items."""
+        await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+        return await self._store.items.list_page(owner=owner, conversation_id=conversation_id, page=page)
+
+    async def get_item(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
+        """Return one item of the conversation."""
+        return await self._store.items.get(owner=owner, conversation_id=conversation_id, item_id=item_id)
+
+    async def delete_item(self, *, owner: str, conversation_id: str, item_id: str) -> Conversation:
+        """Delete one item of the conversation; return the conversation."""
+        return await self._store.items.delete(
+            owner=owner, conversation_id=conversation_id, item_id=item_id, now_us=self._now_us()
+        )
+
+    async def load_context(
+        self, *, owner: str, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+    ) -> Context:
+        """Load what a new response continues; an empty id means that there is nothing of this kind."""
+        thread: Conversation | Response | None = None
+        thread_id = ""
+        if previous_response_id:
+            _check_exclusive(previous_response_id, conversation_id)
+            thread = await self._continued_response(owner, previous_response_id)
+            thread_id = thread.thread_id
+        elif conversation_id:
+            thread = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+            thread_id = thread.id
+        items: list[Item] = []
+        if thread is not None and thread.leaf_id is not None:
+            loaded = await self._store.items.load_thread(owner=owner, thread_id=thread_id, end_seq=thread.next_seq)
+            items = path_to(thread.leaf_id, loaded)
+        referenced = await self._store.items.get_many(owner=owner, item_ids=item_ids) if item_ids else []
+        self._metrics.context_items.observe(len(items))
+        self._metrics.context_bytes.observe(sum(len(item.body) for item in items))
+        return Context(items, referenced)
+
+    async def create_response(
+        self,
+        *,
+        owner: str,
+        response_id: str,
+        previous_response_id: str,
+        conversation_id: str,
+        body: str,
+        items: Sequence[NewItem],
+    ) -> None:
+        """Store a response that is about to run, with its input; an empty id means that there is none of this kind."""
+        _check_exclusive(previous_response_id, conversation_id)
+        now_us = self._now_us()
+        response = Response(
+            id=response_id,
+            owner=owner,
+            thread_id=conversation_id or response_id,
+            status=ResponseStatus.IN_PROGRESS,
+            body=body,
+            create_time_us=now_us,
+            previous_response_id=previous_response_id or None,
+            conversation_id=conversation_id or None,
+        )
+        if previous_response_id:
+            previous = await self._continued_response(owner, previous_response_id)
+            response = replace(
+                response, thread_id=previous.thread_id, leaf_id=previous.leaf_id, next_seq=previous.next_seq
+            )
+        elif conversation_id:
+            await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+        given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
+        await self._store.responses.create(response.followed_by(given), given)
+        self._metrics.items_stored.labels(ItemKind.INPUT).inc(len(given))
+
+    async def finish_response(
+        self, *, owner: str, response_id: str, status: ResponseStatus, body: str, items: Sequence[NewItem]
+    ) -> None:
+        """Store how a response ended; one that has ended already stays as it is."""
+        if not status.is_final:
+            raise InvalidArgumentError("A response cannot end in progress.", param="status")
+        stored = await self._store.responses.get(owner=owner, response_id=response_id)
+        if stored.status.is_final:
+            return
+        now_us = self._now_us()
+        output = response_items(items, response=stored, kind=ItemKind.OUTPUT, now_us=now_us)
+        finished = replace(stored, status=status, body=body).followed_by(output)
+        await self._store.responses.finish(finished, output, now_us=now_us)
+        self._metrics.items_stored.labels(ItemKind.OUTPUT).inc(len(output))
+        self._metrics.responses_finished.labels(status).inc()
+
+    async def get_response(self, *, owner: str, response_id: str) -> tuple[Response, list[Item]]:
+        """Return the response and its output."""
+        response = await self._store.responses.get(owner=owner, response_id=response_id)
+        return response, await self._store.responses.list_output(owner=owner, response_id=response_id)
+
+    async def delete_response(self, *, owner: str, response_id: str) -> None:
+        """Delete the response; what it left in a conversation, and what later responses continue, stays."""
+        await self._store.responses.delete(owner=owner, response_id=response_id)
+
+    async def list_input_items(self, *, owner: str, response_id: str, page: PageRequest) -> Page[Item]:
+        """Return a page of the items that the response was given."""
+        await self._store.responses.get(owner=owner, response_id=response_id)
+        return await self._store.responses.list_input_page(owner=owner, response_id=response_id, page=page)
+
+    async def delete_user_data(self, *, owner: str) -> None:
+        """Delete everything that the owner stored."""
+        await self._store.delete_owner(owner=owner)
+
+    async def _continued_response(self, owner: str, response_id: str) -> Response:
+        try:
+            response = await self._store.responses.get(owner=owner, response_id=response_id)
+        except ResponseNotFound as error:
+            raise PreviousResponseNotFound(response_id) from error
+        if not response.status.ended_well:
+            raise PreviousResponseNotFound(response_id)
+        return response
+
+
+def _check_exclusive(previous_response_id: str, conversation_id: str) -> None:
+    if previous_response_id and conversation_id:
+        raise InvalidArgumentError(
+            "'previous_response_id' and 'conversation' exclude one another.", param="previous_response_id"
+        )

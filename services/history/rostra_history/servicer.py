@@ -1,0 +1,166 @@
+"""The gRPC side of the history service: translate, call, translate. Errors pass through untouched."""
+# ruff: noqa: ARG002 - gRPC fixes the parameters of every RPC, used or not
+
+from __future__ import annotations  # grpc's types are generic only for the type checker
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from rostra.history.v1 import history_service_pb2 as pb
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
+from rostra_history.mapping import (
+    conversation_message,
+    item_message,
+    item_messages,
+    new_items,
+    page_of,
+    parsed_bodies,
+    required,
+    response_body,
+    response_message,
+    response_status,
+)
+from rostra_history.service import HistoryService
+from rostra_kit.context import current_caller
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class HistoryServicer(HistoryServiceServicer):
+    """Serves `rostra.history.v1.HistoryService` for the caller of each RPC."""
+
+    def __init__(self, service: HistoryService) -> None:
+        self._service = service
+
+    async def CreateConversation(
+        self, request: pb.CreateConversationRequest, context: Context
+    ) -> pb.CreateConversationResponse:
+        """See the contract in history_service.proto."""
+        conversation = await self._service.create_conversation(
+            owner=_owner(), metadata=request.metadata, items=parsed_bodies(request.items)
+        )
+        return pb.CreateConversationResponse(conversation=conversation_message(conversation))
+
+    async def GetConversation(self, request: pb.GetConversationRequest, context: Context) -> pb.GetConversationResponse:
+        """See the contract in history_service.proto."""
+        conversation = await self._service.get_conversation(owner=_owner(), conversation_id=request.conversation_id)
+        return pb.GetConversationResponse(conversation=conversation_message(conversation))
+
+    async def ListConversations(
+        self, request: pb.ListConversationsRequest, context: Context
+    ) -> pb.ListConversationsResponse:
+        """See the contract in history_service.proto."""
+        page = await self._service.list_conversations(owner=_owner(), page=page_of(request.page))
+        return pb.ListConversationsResponse(
+            conversations=map(conversation_message, page.elements), has_more=page.has_more
+        )
+
+    async def UpdateConversation(
+        self, request: pb.UpdateConversationRequest, context: Context
+    ) -> pb.UpdateConversationResponse:
+        """See the contract in history_service.proto."""
+        conversation = await self._service.update_conversation(
+            owner=_owner(),
+            conversation_id=request.conversation_id,
+            metadata=request.metadata,
+            title=request.title if request.HasField("title") else None,
+        )
+        return pb.UpdateConversationResponse(conversation=conversation_message(conversation))
+
+    async def DeleteConversation(
+        self, request: pb.DeleteConversationRequest, context: Context
+    ) -> pb.DeleteConversationResponse:
+        """See the contract in history_service.proto."""
+        await self._service.delete_conversation(owner=_owner(), conversation_id=request.conversation_id)
+        return pb.DeleteConversationResponse()
+
+    async def CreateItems(self, request: pb.CreateItemsRequest, context: Context) -> pb.CreateItemsResponse:
+        """See the contract in history_service.proto."""
+        items = await self._service.create_items(
+            owner=_owner(), conversation_id=request.conversation_id, items=parsed_bodies(request.items)
+        )
+        return pb.CreateItemsResponse(items=item_messages(items))
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
+        """See the contract in history_service.proto."""
+        page = await self._service.list_items(
+            owner=_owner(), conversation_id=request.conversation_id, page=page_of(request.page)
+        )
+        return pb.ListItemsResponse(items=item_messages(page.elements), has_more=page.has_more)
+
+    async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.GetItemResponse:
+        """See the contract in history_service.proto."""
+        item = await self._service.get_item(
+            owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id
+        )
+        return pb.GetItemResponse(item=item_message(item))
+
+    async def DeleteItem(self, request: pb.DeleteItemRequest, context: Context) -> pb.DeleteItemResponse:
+        """See the contract in history_service.proto."""
+        conversation = await self._service.delete_item(
+            owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id
+        )
+        return pb.DeleteItemResponse(conversation=conversation_message(conversation))
+
+    async def LoadContext(self, request: pb.LoadContextRequest, context: Context) -> pb.LoadContextResponse:
+        """See the contract in history_service.proto."""
+        loaded = await self._service.load_context(
+            owner=_owner(),
+            previous_response_id=request.previous_response_id,
+            conversation_id=request.conversation_id,
+            item_ids=request.item_ids,
+        )
+        return pb.LoadContextResponse(
+            items=item_messages(loaded.items), referenced_items=item_messages(loaded.referenced)
+        )
+
+    async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> pb.CreateResponseResponse:
+        """See the contract in history_service.proto."""
+        await self._service.create_response(
+            owner=_owner(),
+            response_id=required(request.response.id, param="response.id"),
+            previous_response_id=request.response.previous_response_id,
+            conversation_id=request.response.conversation_id,
+            body=response_body(request.response),
+            items=new_items(request.input, param="input"),
+        )
+        return pb.CreateResponseResponse()
+
+    async def FinishResponse(self, request: pb.FinishResponseRequest, context: Context) -> pb.FinishResponseResponse:
+        """See the contract in history_service.proto."""
+        await self._service.finish_response(
+            owner=_owner(),
+            response_id=request.response.id,
+            status=response_status(request.response.status),
+            body=response_body(request.response),
+            items=new_items(request.output, param="output"),
+        )
+        return pb.FinishResponseResponse()
+
+    async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> pb.GetResponseResponse:
+        """See the contract in history_service.proto."""
+        response, output = await self._service.get_response(owner=_owner(), response_id=request.response_id)
+        return pb.GetResponseResponse(response=response_message(response), output=item_messages(output))
+
+    async def DeleteResponse(self, request: pb.DeleteResponseRequest, context: Context) -> pb.DeleteResponseResponse:
+        """See the contract in history_service.proto."""
+        await self._service.delete_response(owner=_owner(), response_id=request.response_id)
+        return pb.DeleteResponseResponse()
+
+    async def ListInputItems(self, request: pb.ListInputItemsRequest, context: Context) -> pb.ListInputItemsResponse:
+        """See the contract in history_service.proto."""
+        page = await self._service.list_input_items(
+            owner=_owner(), response_id=request.response_id, page=page_of(request.page)
+        )
+        return pb.ListInputItemsResponse(items=item_messages(page.elements), has_more=page.has_more)
+
+    async def DeleteUserData(self, request: pb.DeleteUserDataRequest, context: Context) -> pb.DeleteUserDataResponse:
+        """See the contract in history_service.proto."""
+        await self._service.delete_user_data(owner=_owner())
+        return pb.DeleteUserDataResponse()
+
+
+def _owner() -> str:
+    return current_caller().user_id

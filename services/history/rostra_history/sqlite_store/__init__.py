@@ -1,0 +1,48 @@
+"""The store in one SQLite file: for one replica, with nothing to install.
+
+Every write is one transaction, so nothing is ever half done, and it is synchronized to disk before the call returns.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+
+from rostra_history.sqlite_store.conversations import SqliteConversationStore
+from rostra_history.sqlite_store.database import Database, open_database
+from rostra_history.sqlite_store.items import SqliteItemStore
+from rostra_history.sqlite_store.responses import SqliteResponseStore
+
+__all__ = ["SqliteHistoryStore", "open_sqlite_store"]
+
+
+class SqliteHistoryStore:
+    """A `HistoryStore` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.conversations = SqliteConversationStore(database)
+        self.items = SqliteItemStore(database)
+        self.responses = SqliteResponseStore(database)
+
+    async def delete_owner(self, *, owner: str) -> None:
+        """Delete everything that the owner has."""
+
+        async def delete(connection: aiosqlite.Connection) -> None:
+            await connection.execute("DELETE FROM conversation WHERE owner = ?", (owner,))
+            await connection.execute("DELETE FROM response WHERE owner = ?", (owner,))
+            await connection.execute("DELETE FROM item WHERE owner = ?", (owner,))
+
+        await self._database.write(delete)
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        await self._database.fetch("SELECT 1")
+
+
+@asynccontextmanager
+async def open_sqlite_store(path: Path) -> AsyncIterator[SqliteHistoryStore]:
+    """Open the store in the file `path`, making the file and its folder where they are absent."""
+    async with open_database(path) as database:
+        yield SqliteHistoryStore(database)

@@ -1,0 +1,97 @@
+"""Connections to one SQLite file: one that writes, in transactions, and some that read at the same time."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from rostra_history.pending_writes import PendingWrites
+from rostra_history.sqlite_store.schema import upgrade
+from rostra_kit.errors import AlreadyExistsError, UnavailableError
+
+T = TypeVar("T")
+
+_READERS = 3
+# Together these make a returned write survive the death of the process and of the machine, and let readers read on.
+_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 5000")
+
+
+class Database:
+    """Runs queries and transactions.
+
+    Args:
+        writer: The connection of all transactions, one at a time; others on the same file wait by SQLite's own lock.
+        readers: Connections for queries. Each sees what was committed when its query began.
+    """
+
+    def __init__(self, writer: aiosqlite.Connection, readers: Iterable[aiosqlite.Connection]) -> None:
+        self._writer = writer
+        self._readers = itertools.cycle(readers)
+        self._turn = asyncio.Lock()
+        self._writes = PendingWrites()
+
+    async def fetch(self, query: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
+        """Return the rows of a query."""
+        with _translated_errors():
+            return list(await next(self._readers).execute_fetchall(query, parameters))
+
+    async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Do `work` in a transaction, to its end even when the caller is cancelled, and return what it returns.
+
+        The transaction is on disk when the call returns; when `work` raises, nothing of it is.
+        """
+        with _translated_errors():
+            return await self._writes.run(self._transaction(work))
+
+    async def drain(self) -> None:
+        """Return when all transactions under way have ended."""
+        await self._writes.drain()
+
+    async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        async with self._turn:
+            # Taking the write lock late would let two processes read the same state and both write.
+            await self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result = await work(self._writer)
+                await self._writer.commit()
+            except BaseException:
+                await self._writer.rollback()
+                raise
+            return result
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Open the file `path`, made and upgraded as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(_connection(path)) for _ in range(1 + _READERS)]
+        database = Database(connections[0], connections[1:])
+        stack.push_async_callback(database.drain)
+        await database.write(upgrade)
+        yield database
+
+
+@asynccontextmanager
+async def _connection(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    # Without an isolation level the driver begins no transactions of its own.
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        connection.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            await connection.execute(pragma)
+        yield connection
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise AlreadyExistsError("Something of this name exists already.") from error
+    except sqlite3.OperationalError as error:
+        raise UnavailableError("The history cannot be reached right now.", retry_after_seconds=1) from error

@@ -1,0 +1,150 @@
+"""Responses in SQLite."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import aiosqlite
+
+from rostra_history.domain import Item, Page, PageRequest, Response, ResponseStatus
+from rostra_history.errors import ResponseNotFound
+from rostra_history.sqlite_store.database import Database
+from rostra_history.sqlite_store.items import extend_conversation
+from rostra_history.sqlite_store.rows import insert_items, page_start, to_item, to_response
+from rostra_history.thread import Link, place, unneeded
+from rostra_kit.errors import AlreadyExistsError
+
+_INSERT = """
+INSERT INTO response (id, owner, thread_id, status, body, create_time_us, previous_response_id, conversation_id,
+    leaf_id, next_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+_GET = "SELECT * FROM response WHERE owner = ? AND id = ?"
+_FINISH = "UPDATE response SET status = ?, body = ?, leaf_id = ?, next_seq = ? WHERE owner = ? AND id = ?"
+_PLACE_ITEM = "UPDATE item SET seq = ?, parent_id = ?, conversation_id = ? WHERE owner = ? AND id = ?"
+_INPUT = "SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' ORDER BY position"
+_OUTPUT = """
+SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'output' AND NOT deleted ORDER BY position
+"""
+_PAGE_START = "SELECT position FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' AND id = ?"
+_OLDEST = """
+SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' AND position > ? AND NOT deleted
+ORDER BY position LIMIT ?
+"""
+_NEWEST = """
+SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' AND position < ? AND NOT deleted
+ORDER BY position DESC LIMIT ?
+"""
+_DELETE = "DELETE FROM response WHERE owner = ? AND id = ? RETURNING thread_id"
+_LINKS = "SELECT id, parent_id, response_id, conversation_id FROM item WHERE owner = ? AND thread_id = ?"
+_LEAVES = "SELECT id, leaf_id FROM response WHERE owner = ? AND thread_id = ?"
+
+
+class SqliteResponseStore:
+    """A `ResponseStore` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, response: Response, items: Sequence[Item]) -> None:
+        """Store a response in progress, with its input."""
+        values = (
+            response.id,
+            response.owner,
+            response.thread_id,
+            response.status,
+            response.body,
+            response.create_time_us,
+            response.previous_response_id,
+            response.conversation_id,
+            response.leaf_id,
+            response.next_seq,
+        )
+
+        async def create(connection: aiosqlite.Connection) -> None:
+            cursor = await connection.execute(_INSERT, values)
+            if cursor.rowcount:
+                await insert_items(connection, items)
+            elif not await connection.execute_fetchall(_GET, (response.owner, response.id)):
+                raise AlreadyExistsError(f"The id '{response.id}' is taken.")
+
+        await self._database.write(create)
+
+    async def get(self, *, owner: str, response_id: str) -> Response:
+        """Return the response."""
+        rows = await self._database.fetch(_GET, (owner, response_id))
+        if not rows:
+            raise ResponseNotFound(response_id)
+        return to_response(rows[0])
+
+    async def list_output(self, *, owner: str, response_id: str) -> list[Item]:
+        """Return the output of a response that has ended."""
+        return [to_item(row) for row in await self._database.fetch(_OUTPUT, (owner, response_id))]
+
+    async def list_input_page(self, *, owner: str, response_id: str, page: PageRequest) -> Page[Item]:
+        """Return a page of the response's input."""
+        start: tuple[object, ...] = (2**63 - 1,) if page.descending else (-1,)
+        if page.after_id is not None:
+            start = page_start(await self._database.fetch(_PAGE_START, (owner, response_id, page.after_id)))
+        query = _NEWEST if page.descending else _OLDEST
+        rows = await self._database.fetch(query, (owner, response_id, *start, page.limit + 1))
+        return Page.cut([to_item(row) for row in rows], page.limit)
+
+    async def finish(self, response: Response, output: Sequence[Item], *, now_us: int) -> None:
+        """End the stored response."""
+
+        async def finish(connection: aiosqlite.Connection) -> None:
+            rows = list(await connection.execute_fetchall(_GET, (response.owner, response.id)))
+            if not rows:
+                raise ResponseNotFound(response.id)
+            if ResponseStatus(rows[0]["status"]).is_final:
+                return
+            await insert_items(connection, output)
+            ended = await _join(connection, response, output, now_us) if response.joins_conversation else response
+            values = (ended.status, ended.body, ended.leaf_id, ended.next_seq, ended.owner, ended.id)
+            await connection.execute(_FINISH, values)
+
+        await self._database.write(finish)
+
+    async def delete(self, *, owner: str, response_id: str) -> None:
+        """Delete the response, and the items that nobody needs any more."""
+
+        async def delete(connection: aiosqlite.Connection) -> None:
+            rows = list(await connection.execute_fetchall(_DELETE, (owner, response_id)))
+            if not rows:
+                raise ResponseNotFound(response_id)
+            await _sweep(connection, owner=owner, thread_id=rows[0]["thread_id"])
+
+        await self._database.write(delete)
+
+
+async def _join(connection: aiosqlite.Connection, response: Response, output: Sequence[Item], now_us: int) -> Response:
+    """Make input and output members of the conversation, and return the response with its path.
+
+    Where the conversation is gone they become a path of their own, so that the response can still be continued.
+    """
+    owner, conversation_id = response.owner, response.conversation_id or ""
+    rows = await connection.execute_fetchall(_INPUT, (owner, response.id))
+    items = [*map(to_item, rows), *output]
+    conversation = await extend_conversation(
+        connection, owner=owner, conversation_id=conversation_id, items=items, now_us=now_us
+    )
+    if conversation is None:
+        placed = place(items, first_seq=0, parent_id=None)
+    else:
+        response = replace(response, leaf_id=conversation.leaf_id, next_seq=conversation.next_seq)
+        placed = place(
+            items, first_seq=conversation.next_seq, parent_id=conversation.leaf_id, conversation_id=conversation_id
+        )
+    values = [(item.seq, item.parent_id, item.conversation_id, owner, item.id) for item in placed]
+    await connection.executemany(_PLACE_ITEM, values)
+    return response.followed_by(placed)
+
+
+async def _sweep(connection: aiosqlite.Connection, *, owner: str, thread_id: str) -> None:
+    links = [Link(*row) for row in await connection.execute_fetchall(_LINKS, (owner, thread_id))]
+    leaves = {row["id"]: row["leaf_id"] for row in await connection.execute_fetchall(_LEAVES, (owner, thread_id))}
+    conversations = await connection.execute_fetchall(
+        "SELECT id FROM conversation WHERE owner = ? AND id = ?", (owner, thread_id)
+    )
+    doomed = unneeded(links, leaves, keep_members=bool(conversations))
+    await connection.executemany("DELETE FROM item WHERE owner = ? AND id = ?", [(owner, id_) for id_ in doomed])

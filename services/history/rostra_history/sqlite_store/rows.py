@@ -1,0 +1,75 @@
+"""Rows and what they stand for, both ways."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from sqlite3 import Row
+from typing import Any
+
+import aiosqlite
+
+from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
+from rostra_kit.errors import InvalidArgumentError
+
+_INSERT_ITEM = """
+INSERT INTO item (id, owner, thread_id, body, create_time_us, seq, parent_id, conversation_id, response_id, kind,
+    position, deleted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def to_conversation(row: Row) -> Conversation:
+    """Return the conversation that a row of `conversation` holds."""
+    return Conversation(**{**_fields(row), "metadata": json.loads(row["metadata"])})
+
+
+def to_item(row: Row) -> Item:
+    """Return the item that a row of `item` holds."""
+    kind = row["kind"]
+    return Item(**{**_fields(row), "kind": ItemKind(kind) if kind else None, "deleted": bool(row["deleted"])})
+
+
+def to_response(row: Row) -> Response:
+    """Return the response that a row of `response` holds."""
+    return Response(**{**_fields(row), "status": ResponseStatus(row["status"])})
+
+
+def metadata_text(metadata: Mapping[str, str]) -> str:
+    """Return metadata as it is stored."""
+    return json.dumps(dict(metadata))
+
+
+async def insert_items(connection: aiosqlite.Connection, items: Iterable[Item]) -> None:
+    """Insert new items."""
+    await connection.executemany(_INSERT_ITEM, [_item_values(item) for item in items])
+
+
+def page_start(rows: Sequence[Row]) -> tuple[Any, ...]:
+    """Return the sort key of the element after which a page begins, given the rows found for it.
+
+    Raises:
+        InvalidArgumentError: There are none.
+    """
+    if not rows:
+        raise InvalidArgumentError("No element of this list has the id given as 'after'.", param="after")
+    return tuple(rows[0])
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    return dict(zip(row.keys(), row, strict=True))
+
+
+def _item_values(item: Item) -> tuple[Any, ...]:
+    return (
+        item.id,
+        item.owner,
+        item.thread_id,
+        item.body,
+        item.create_time_us,
+        item.seq,
+        item.parent_id,
+        item.conversation_id,
+        item.response_id,
+        item.kind,
+        item.position,
+        item.deleted,
+    )

@@ -1,0 +1,100 @@
+"""How the items of a thread hang together: placing them, finding the path to one, finding those nobody needs."""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rostra_history.domain import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An item without its body."""
+
+    id: str
+    parent_id: str | None
+    response_id: str | None
+    conversation_id: str | None
+
+
+def place(
+    items: Iterable[Item], *, first_seq: int, parent_id: str | None, conversation_id: str | None = None
+) -> list[Item]:
+    """Return `items` as one path that begins at rank `first_seq` after the item `parent_id`.
+
+    Args:
+        items: The items in order.
+        first_seq: The rank of the first.
+        parent_id: The item before the first; `None` when there is none.
+        conversation_id: The conversation that they become members of; `None` when they do not.
+    """
+    placed = []
+    for seq, item in enumerate(items, first_seq):
+        placed.append(replace(item, seq=seq, parent_id=parent_id, conversation_id=conversation_id))
+        parent_id = item.id
+    return placed
+
+
+def path_to(leaf_id: str | None, items: Sequence[Item]) -> list[Item]:
+    """Return the path from the root to the item `leaf_id`, without tombstones.
+
+    Where an item, or the leaf, is missing, the path goes on with the conversation's nearest earlier member: a writer
+    reserves its place before it inserts, so the place of one that is not ready, or that died, is empty. An item never
+    comes before its parent; a parent that claims so counts as missing. Hence the path always ends.
+
+    Args:
+        leaf_id: The last item of the path; `None` for the empty path.
+        items: The placed items of the thread, sorted by `seq`.
+    """
+    if leaf_id is None:
+        return []
+    thread = _Thread(items)
+    path = []
+    item = thread.find(leaf_id, before_seq=None)
+    while item is not None:
+        if not item.deleted:
+            path.append(item)
+        item = thread.find(item.parent_id, before_seq=item.seq) if item.parent_id else None
+    path.reverse()
+    return path
+
+
+class _Thread:
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._by_id = {item.id: item for item in items}
+        self._members = [item for item in items if item.conversation_id is not None]
+        self._member_seqs = [item.seq or 0 for item in self._members]
+
+    def find(self, item_id: str, *, before_seq: int | None) -> Item | None:
+        item = self._by_id.get(item_id)
+        if item is not None and (before_seq is None or (item.seq or 0) < before_seq):
+            return item
+        index = len(self._members) if before_seq is None else bisect_left(self._member_seqs, before_seq)
+        return self._members[index - 1] if index else None
+
+
+def unneeded(
+    links: Collection[Link], leaf_ids_by_response: Mapping[str, str | None], *, keep_members: bool
+) -> set[str]:
+    """Return the ids of a thread's items that nobody needs.
+
+    Needed are the items of every response that exists, those on the path to it, and the conversation's members.
+
+    Args:
+        links: All items of the thread.
+        leaf_ids_by_response: The leaf of every response of the thread that exists.
+        keep_members: Whether the conversation exists.
+    """
+    by_id = {link.id: link for link in links}
+    needed = {
+        link.id
+        for link in links
+        if link.response_id in leaf_ids_by_response or (keep_members and link.conversation_id is not None)
+    }
+    walked: set[str] = set()
+    for item_id in leaf_ids_by_response.values():
+        current = item_id
+        while current is not None and current in by_id and current not in walked:
+            walked.add(current)
+            current = by_id[current].parent_id
+    return by_id.keys() - needed - walked
