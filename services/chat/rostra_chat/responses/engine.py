@@ -1,34 +1,121 @@
 """The use case behind `POST /v1/responses`, streamed and not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
 
 from rostra.chat.v1.chat_service_pb2 import (
     CreateResponseRequest,
     CreateResponseResponse,
+    ResponseState,
     StreamResponseRequest,
     StreamResponseResponse,
 )
-from rostra_chat.responses.store import ResponseStore
+from rostra_chat.metering import Meter
+from rostra_chat.models import ModelDirectory
+from rostra_chat.responses.foreground import Foreground
+from rostra_chat.responses.input_items import referenced_ids
+from rostra_chat.responses.plan import make_plan
+from rostra_chat.responses.request import ResponseRequest
+from rostra_chat.responses.run import ResponseRun
+from rostra_chat.responses.store import Context, ResponseStore
+from rostra_kit.errors import InvalidArgumentError
 
 
 class ResponsesEngine:
     """Makes responses: loads what they continue, runs the model, and stores and settles what came of it.
 
+    Leaving the engine's context waits for the runs that are still ending, so what they need must be closed after it.
+
     Args:
-        models: Finds a model and its provider by the model's public name.
+        models: Finds a model and its provider.
         meter: Reserves tokens and money before the provider is called.
         store: Remembers responses; `HistoryResponseStore(client)` in production.
+        default_max_output_tokens: The bound of an answer that neither the request nor the model bounds.
     """
 
-    def __init__(self, *, models: object, meter: object, store: ResponseStore) -> None:
+    def __init__(
+        self, *, models: ModelDirectory, meter: Meter, store: ResponseStore, default_max_output_tokens: int
+    ) -> None:
         self._models = models
         self._meter = meter
         self._store = store
+        self._default_max_output_tokens = default_max_output_tokens
+        self._foreground = Foreground()
+
+    async def __aenter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Wait until every run has ended."""
+        await self._foreground.drain()
 
     async def create(self, request: CreateResponseRequest) -> CreateResponseResponse:
-        """Make a response and return it finished."""
-        raise NotImplementedError
+        """Make a response and return it finished.
 
-    def stream(self, request: StreamResponseRequest) -> AsyncIterator[StreamResponseResponse]:
-        """Make a response and yield its events while it is made."""
-        raise NotImplementedError
+        Cancelling cuts the provider's call and ends the response as cancelled.
+
+        Raises:
+            AppError: The request is wrong, a limit is reached, or a part of the way to the model failed.
+        """
+        run = await self._prepare(request.body, request.state)
+        async with aclosing(self._foreground.follow(run)) as batches:
+            async for _ in batches:
+                pass
+        if run.error is not None:
+            raise run.error
+        return CreateResponseResponse(body=orjson.dumps(run.response), limits=run.limits)
+
+    async def stream(self, request: StreamResponseRequest) -> AsyncGenerator[StreamResponseResponse, None]:
+        """Make a response and yield its events while it is made.
+
+        Closing the iterator cuts the provider's call and ends the response as cancelled.
+
+        Raises:
+            AppError: As `create` does, before the first message; after it, the last event says what went wrong.
+        """
+        run = await self._prepare(request.body, request.state)
+        is_first = True
+        async with aclosing(self._foreground.follow(run)) as batches:
+            async for batch in batches:
+                frames = b"".join(event.frame() for event in batch)
+                yield StreamResponseResponse(frames=frames, limits=run.limits if is_first else ())
+                is_first = False
+
+    async def _prepare(self, body: bytes, state: ResponseState) -> ResponseRun:
+        request = ResponseRequest.parse(_parse_json(body))
+        model, provider = await self._models.get(request.model)
+        plan = make_plan(
+            request,
+            model=model,
+            provider=provider,
+            context=await self._load_context(request, state),
+            state=state,
+            default_max_output_tokens=self._default_max_output_tokens,
+        )
+        return ResponseRun(plan, meter=self._meter, store=self._store)
+
+    async def _load_context(self, request: ResponseRequest, state: ResponseState) -> Context:
+        """Return what the response continues; most continue nothing and cost history nothing."""
+        item_ids = referenced_ids(request.input)
+        if not (state.previous_response_id or state.conversation_id or item_ids):
+            return Context()
+        return await self._store.load_context(
+            previous_response_id=state.previous_response_id, conversation_id=state.conversation_id, item_ids=item_ids
+        )
+
+
+def _parse_json(body: bytes) -> dict[str, Any]:
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgumentError("We could not parse the JSON body of your request.") from error
+    if not isinstance(values, dict):
+        raise InvalidArgumentError("The body of your request is not a JSON object.")
+    return values

@@ -81,6 +81,10 @@ class ChunkReducer:
         """Return the items as they are now."""
         return [item.snapshot() for item in self._items]
 
+    def words(self) -> str:
+        """Return all that the model wrote, reasoning and calls included."""
+        return "\n".join(item.words for item in self._items)
+
     def _read(self, choice: Choice) -> None:
         if reasoning := choice.reasoning:
             self._speak("reasoning", REASONING_SUMMARY, reasoning)

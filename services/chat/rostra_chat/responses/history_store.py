@@ -1,0 +1,73 @@
+"""Remembers responses in the history service."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rostra.history.v1.history_service_pb2 import CreateResponseRequest, FinishResponseRequest, LoadContextRequest
+from rostra.history.v1.item_pb2 import Item as StoredItem
+from rostra.history.v1.response_pb2 import Response as StoredResponse
+from rostra.history.v1.response_pb2 import ResponseStatus
+from rostra_chat.responses.store import Context, Item
+from rostra_kit.client import ServiceClient
+
+if TYPE_CHECKING:
+    # The asynchronous face of the generated stub exists for type checkers alone.
+    from rostra.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
+
+_STATUSES = {
+    "in_progress": ResponseStatus.RESPONSE_STATUS_IN_PROGRESS,
+    "completed": ResponseStatus.RESPONSE_STATUS_COMPLETED,
+    "incomplete": ResponseStatus.RESPONSE_STATUS_INCOMPLETE,
+    "failed": ResponseStatus.RESPONSE_STATUS_FAILED,
+    "cancelled": ResponseStatus.RESPONSE_STATUS_CANCELLED,
+}
+
+
+class HistoryResponseStore:
+    """Implements `ResponseStore` by calls of the history service, on behalf of the caller of the request under way."""
+
+    def __init__(self, client: "ServiceClient[HistoryServiceAsyncStub]") -> None:
+        self._client = client
+
+    async def load_context(
+        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+    ) -> Context:
+        """Return what a response continues: see `ResponseStore`."""
+        request = LoadContextRequest(
+            previous_response_id=previous_response_id, conversation_id=conversation_id, item_ids=item_ids
+        )
+        answer = await self._client.call(self._client.stub.LoadContext, request)
+        return Context(items=_from_proto(answer.items), referenced=_from_proto(answer.referenced_items))
+
+    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item]) -> None:
+        """Store a run that begins: see `ResponseStore`."""
+        request = CreateResponseRequest(response=_response_to_proto(response), input=_to_proto(input_items))
+        await self._client.call(self._client.stub.CreateResponse, request)
+
+    async def finish(self, response: dict[str, Any]) -> None:
+        """Store a run that ended: see `ResponseStore`."""
+        request = FinishResponseRequest(response=_response_to_proto(response), output=_to_proto(response["output"]))
+        await self._client.call(self._client.stub.FinishResponse, request)
+
+
+def _response_to_proto(response: dict[str, Any]) -> StoredResponse:
+    body = {name: value for name, value in response.items() if name != "output"}
+    return StoredResponse(
+        id=response["id"],
+        status=_STATUSES[response["status"]],
+        previous_response_id=response["previous_response_id"] or "",
+        conversation_id=(response["conversation"] or {}).get("id", ""),
+        body=orjson.dumps(body),
+        create_time=Timestamp(seconds=response["created_at"]),
+    )
+
+
+def _to_proto(items: Iterable[Item]) -> list[StoredItem]:
+    return [StoredItem(id=item["id"], body=orjson.dumps(item)) for item in items]
+
+
+def _from_proto(items: Iterable[StoredItem]) -> tuple[Item, ...]:
+    return tuple(orjson.loads(item.body) for item in items)

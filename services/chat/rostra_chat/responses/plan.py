@@ -1,0 +1,114 @@
+"""Works out what a run of a model needs, before anything is stored, reserved or called."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rostra.chat.v1.chat_service_pb2 import ResponseState
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_chat.catalogue import Model
+from rostra_chat.errors import ContextLengthExceeded
+from rostra_chat.providers.provider import Body, Provider
+from rostra_chat.responses.request import ResponseRequest
+from rostra_chat.responses.response_object import Response, begun
+from rostra_chat.responses.store import Context, Item
+from rostra_chat.responses.to_chat import to_chat
+from rostra_chat.tokens import estimate_request_tokens
+from rostra_kit.errors import InvalidArgumentError
+from rostra_kit.ids import new_id
+from rostra_kit.items import normalise_item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """All that a run needs to know.
+
+    Attributes:
+        model: The model to be run.
+        provider: Who runs it.
+        body: What the provider is asked, a chat completion.
+        response: The response object of a run that begins.
+        input_items: The input as it is stored, in its normal form.
+        input_tokens: The estimate of the provider's input, the context included.
+        max_output_tokens: The most that the answer can have.
+    """
+
+    model: Model
+    provider: Provider
+    body: Body
+    response: Response
+    input_items: tuple[Item, ...]
+    input_tokens: int
+    max_output_tokens: int
+
+
+def make_plan(
+    request: ResponseRequest,
+    *,
+    model: Model,
+    provider: Provider,
+    context: Context,
+    state: ResponseState,
+    default_max_output_tokens: int,
+) -> RunPlan:
+    """Return the plan of the run that answers `request`.
+
+    Args:
+        request: What the client asked for.
+        model: The model that it names.
+        provider: Who runs the model.
+        context: What the response continues.
+        state: What state it reads and leaves.
+        default_max_output_tokens: The bound of an answer that neither the request nor the model bounds.
+
+    Raises:
+        InvalidArgumentError: There is no input, or it cannot be said to a provider.
+        ContextLengthExceeded: Context, input and answer do not fit the model.
+    """
+    input_items = tuple(_normal_input(request, context))
+    items = [*context.items, *input_items]
+    if not items:
+        raise InvalidArgumentError(
+            "Missing required parameter: 'input'.",
+            reason=ErrorReason.ERROR_REASON_MISSING_REQUIRED_PARAMETER,
+            param="input",
+        )
+    body = to_chat(request, items, model=model)
+    input_tokens = estimate_request_tokens(body)
+    wanted_tokens = request.max_output_tokens or model.max_output_tokens or default_max_output_tokens
+    return RunPlan(
+        model=model,
+        provider=provider,
+        body=body,
+        response=begun(
+            request,
+            response_id=new_id("resp"),
+            store=state.store,
+            previous_response_id=state.previous_response_id,
+            conversation_id=state.conversation_id,
+        ),
+        input_items=input_items,
+        input_tokens=input_tokens,
+        max_output_tokens=min(wanted_tokens, _room(model, input_tokens, request.max_output_tokens or 1)),
+    )
+
+
+def _normal_input(request: ResponseRequest, context: Context) -> Iterator[Item]:
+    """Yield the input in its normal form under new ids; a reference becomes a copy of what it refers to."""
+    referenced = iter(context.referenced)
+    for position, item in enumerate(request.input):
+        meant = next(referenced) if item["type"] == "item_reference" else item
+        yield normalise_item(meant, param=f"input[{position}]")
+
+
+def _room(model: Model, input_tokens: int, needed_tokens: int) -> int:
+    """Return how many tokens the model's window leaves to the answer, at least `needed_tokens`."""
+    if not model.context_window:
+        return model.max_output_tokens or 2**31
+    room = model.context_window - input_tokens
+    if room < needed_tokens:
+        message = (
+            f"This model's context window is {model.context_window} tokens, but the request comes to about"
+            f" {input_tokens + needed_tokens}: {input_tokens} of input and {needed_tokens} for the answer."
+        )
+        raise ContextLengthExceeded(message, param="input")
+    return min(room, model.max_output_tokens or room)

@@ -1,0 +1,218 @@
+"""One run of a model: stores its beginning, reads the answer, stores and settles its end.
+
+The run does not know who listens. It hands events to whatever it is given, and it ends in order in every case: whoever
+no longer wants it cancels the task that executes it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra.common.v1.limit_state_pb2 import LimitState
+from rostra.user.v1.usage_pb2 import UsageOutcome
+from rostra_chat.errors import ProviderError
+from rostra_chat.metering import Charge, Meter
+from rostra_chat.providers.provider import Usage
+from rostra_chat.responses.events import Event, EventWriter
+from rostra_chat.responses.failure import error_event_fields, public_error, response_error
+from rostra_chat.responses.plan import RunPlan
+from rostra_chat.responses.reducer import ChunkReducer
+from rostra_chat.responses.response_object import Ending, ended
+from rostra_chat.responses.store import ResponseStore
+from rostra_chat.tokens import estimate_tokens
+from rostra_kit.context import current_request, set_current_request
+from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+Emit: TypeAlias = Callable[[list[Event]], Awaitable[None]]
+Failure: TypeAlias = Exception | asyncio.CancelledError
+
+_STORING_SECONDS = 20.0
+
+
+class ResponseRun:
+    """A run, to be executed once.
+
+    Args:
+        plan: What is to be run.
+        meter: Reserves what the run can cost, and settles what it did cost.
+        store: Remembers the response, if the client wants that.
+
+    Attributes:
+        response: The response object: as it begins, and after `execute` as it ended.
+        limits: Where the caller stands after the reservation.
+        error: What broke the answer after it had begun; `None` where nothing did.
+    """
+
+    def __init__(self, plan: RunPlan, *, meter: Meter, store: ResponseStore) -> None:
+        self.response = plan.response
+        self.limits: tuple[LimitState, ...] = ()
+        self.error: AppError | None = None
+        self._plan = plan
+        self._meter = meter
+        self._store = store
+        self._writer = EventWriter()
+        self._reducer = ChunkReducer(self._writer)
+        self._is_stored = False
+        self._is_called = False
+        self._has_begun = False
+        self._storing_error: AppError | None = None
+
+    async def execute(self, emit: Emit) -> None:
+        """Run the model to its end and hand the events to `emit`, those that came together in one list.
+
+        The last event is emitted once the end is stored and settled. Cancelling cuts the provider's call; the task then
+        ends when what was produced is stored and settled.
+
+        Raises:
+            AppError: The caller's limits, the store or the provider did not let the answer begin. After that nothing is
+                raised: the last event says what went wrong, and so does `error`.
+        """
+        # Whoever listens cancels the run when their time is over; what is to be stored then must not be out of time.
+        set_current_request(replace(current_request(), deadline=None))
+        plan = self._plan
+        charge = await self._meter.reserve(
+            model=plan.model, input_tokens=plan.input_tokens, max_output_tokens=plan.max_output_tokens
+        )
+        self.limits = charge.limits
+        failure = await self._attempt(emit)
+        await _uninterrupted(self._conclude(charge, failure))
+        if isinstance(failure, asyncio.CancelledError) or (failure and not self._has_begun):
+            raise failure
+        await emit(self._last_words())
+
+    async def _attempt(self, emit: Emit) -> Failure | None:
+        """Let the model answer, and return what prevented or broke the answer."""
+        try:
+            await self._store_beginning()
+            await self._read_answer(emit)
+        except asyncio.CancelledError as failure:
+            return failure  # execute raises it when everything is in order
+        except AppError as failure:
+            return failure
+        except Exception as failure:
+            # Before the answer began, the RPC's interceptor logs what nobody foresaw.
+            if self._has_begun:
+                logger.exception("unforeseen error in a response")
+            return failure
+        return None
+
+    async def _store_beginning(self) -> None:
+        if not self.response["store"]:
+            return
+        # Said beforehand: when the call is cancelled midway, nobody knows whether it arrived.
+        self._is_stored = True
+        try:
+            await self._store.create(self.response, input_items=self._plan.input_items)
+        except AppError:
+            self._is_stored = False
+            raise
+
+    async def _read_answer(self, emit: Emit) -> None:
+        self._is_called = True
+        async with aclosing(self._plan.provider.stream(self._plan.model, self._plan.body)) as reads:
+            async for frames in reads:
+                if not self._has_begun:
+                    self._begin()
+                self._reducer.feed(frame.data for frame in frames)
+                await self._emit_written(emit)
+        if not self._reducer.is_finished:
+            reason = ErrorReason.ERROR_REASON_STREAM_INTERRUPTED
+            raise ProviderError("The model's provider ended its answer too early.", reason=reason)
+        self._reducer.finish()
+        await self._emit_written(emit)
+
+    def _begin(self) -> None:
+        """Tell of the response: no sooner than the provider answers, for until then an error can be a status."""
+        self._has_begun = True
+        self._writer.write("response.created", response=self.response)
+        self._writer.write("response.in_progress", response=self.response)
+
+    async def _emit_written(self, emit: Emit) -> None:
+        if events := self._writer.take():
+            await emit(events)
+
+    async def _conclude(self, charge: Charge, failure: Failure | None) -> None:
+        """Store and settle how the run ended; neither waits for the other."""
+        usage, is_estimated = self._usage()
+        self.response = ended(self.response, self._ending(failure, usage))
+        await asyncio.gather(self._store_ending(), self._settle(charge, failure, usage, is_estimated=is_estimated))
+
+    def _ending(self, failure: Failure | None, usage: Usage) -> Ending:
+        reducer = self._reducer
+        if failure is not None:
+            reducer.abandon()
+        if isinstance(failure, asyncio.CancelledError):
+            return Ending(status="cancelled", output=reducer.output())
+        if failure is not None:
+            self.error = public_error(failure)
+            return Ending(status="failed", output=reducer.output(), error=response_error(self.error))
+        return Ending(
+            status="incomplete" if reducer.incomplete_reason else "completed",
+            output=reducer.output(),
+            usage=usage,
+            incomplete_reason=reducer.incomplete_reason,
+            service_tier=reducer.service_tier,
+        )
+
+    def _usage(self) -> tuple[Usage, bool]:
+        """Return what was used, and whether that is an estimate because the provider did not say."""
+        if self._reducer.usage is not None:
+            return self._reducer.usage, False
+        output_tokens = estimate_tokens(self._reducer.words())
+        return Usage(input_tokens=self._plan.input_tokens, output_tokens=output_tokens), True
+
+    async def _store_ending(self) -> None:
+        if not self._is_stored:
+            return
+        try:
+            async with asyncio.timeout(_STORING_SECONDS):
+                await self._store.finish(self.response)
+        except NotFoundError:
+            logger.info("a response was deleted while it ran", extra={"response_id": self.response["id"]})
+        except TimeoutError:
+            self._report_unstored(DeadlineExceededError("The answer could not be stored in time."))
+        except AppError as error:
+            self._report_unstored(error)
+
+    def _report_unstored(self, error: AppError) -> None:
+        logger.warning("the end of a response is not stored: %s", error, extra={"response_id": self.response["id"]})
+        self._storing_error = error
+
+    async def _settle(self, charge: Charge, failure: Failure | None, usage: Usage, *, is_estimated: bool) -> None:
+        """Settle what was used; a call that the provider refused, or never got, costs nothing."""
+        is_cancelled = isinstance(failure, asyncio.CancelledError)
+        if failure is None:
+            outcome = UsageOutcome.USAGE_OUTCOME_FINISHED
+        elif is_cancelled and self._is_called:
+            outcome = UsageOutcome.USAGE_OUTCOME_CANCELLED
+        elif self._has_begun:
+            outcome = UsageOutcome.USAGE_OUTCOME_FAILED
+        else:
+            await charge.cancel()
+            return
+        await charge.settle(usage, outcome=outcome, estimated=is_estimated)
+
+    def _last_words(self) -> list[Event]:
+        """Return the event that ends the stream; an answer that is not stored is not called complete."""
+        if self.error is None and self._storing_error is not None:
+            self.error = self._storing_error
+            self._writer.write("error", **error_event_fields(self.error))
+        else:
+            self._writer.write(f"response.{self.response['status']}", response=self.response)
+        return self._writer.take()
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` to its end even when cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
