@@ -17,7 +17,7 @@ from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.middleware import EdgeMiddleware
 from rostra_gateway.openapi import install_openapi
 from rostra_gateway.revocation_listener import RevocationListener
-from rostra_gateway.routes import chat_completions, health, models, responses
+from rostra_gateway.routes import api_keys, auth, chat_completions, conversations, health, me, models, responses, usage
 from rostra_gateway.settings import Settings
 from rostra_kit.limits import open_limiter
 from rostra_kit.redis import open_redis
@@ -49,9 +49,16 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
 
 def new_app(edge: Edge) -> FastAPI:
     """Return the application that serves `edge`."""
-    app = FastAPI(title="Rostra", version="0.1.0", description="The OpenAI API, served by your own cluster.")
+    app = FastAPI(
+        title="Rostra",
+        version="0.1.0",
+        description="The OpenAI API, served by your own cluster.",
+        # A redirect would repeat the Host header, which the client chose.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.edge = edge
-    for module in (health, models, chat_completions, responses):
+    for module in (health, models, chat_completions, responses, conversations, auth, me, api_keys, usage):
         app.include_router(module.router)
     app.add_middleware(EdgeMiddleware, settings=edge.settings.request, metrics=edge.metrics)
     install_exception_handlers(app)

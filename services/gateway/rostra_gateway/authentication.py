@@ -9,7 +9,7 @@ import hashlib
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from rostra.common.v1.caller_pb2 import Caller
+from rostra.common.v1.caller_pb2 import Caller, Role
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra_gateway.caller_cache import CachedCaller, CallerCache
 from rostra_gateway.clients import Clients
@@ -25,7 +25,11 @@ _LONGEST_CREDENTIAL = 4096
 
 
 class Authenticator:
-    """Finds out whom credentials stand for."""
+    """Finds out whom credentials stand for.
+
+    Attributes:
+        signing_keys: The public keys of access tokens.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class Authenticator:
         self._revocations = revocations
         self._settings = settings
         self._metrics = metrics
-        self._signing_keys = SigningKeys(clients.user)
+        self.signing_keys = SigningKeys(clients.user)
 
     async def authenticate(self, authorization: str | None) -> CachedCaller:
         """Return whom the `Authorization` header stands for.
@@ -62,6 +66,15 @@ class Authenticator:
         cached = CachedCaller(caller, caller.SerializeToString())
         self._cache.put(digest, cached, expires=expires, revocations=revocations)
         return cached
+
+    async def identify_session(self, authorization: str | None) -> Caller:
+        """Return the session that an access token names, which may have been revoked: enough to end it, no more.
+
+        Raises:
+            UnauthenticatedError: The token is missing, malformed or expired, or somebody else signed it.
+        """
+        claims = await self._verify(_bearer(authorization))
+        return Caller(user_id=claims["sub"], session_id=claims["sid"], role=Role.ROLE_USER)
 
     async def _look_up(self, credential: str, digest: bytes) -> tuple[Caller, float]:
         user = self._clients.user
@@ -91,7 +104,7 @@ class Authenticator:
         return claims
 
     async def _key(self, kid: object) -> Ed25519PublicKey:
-        key = await self._signing_keys.get(kid) if isinstance(kid, str) else None
+        key = await self.signing_keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             raise incorrect_credential()
         return key

@@ -58,9 +58,14 @@ async def authenticate(
 ) -> Caller:
     """Return who is calling, and let every call to other services carry it."""
     cached = await edge.authenticator.authenticate(request.headers.get("authorization"))
-    exchange.user_id = cached.caller.user_id
-    set_current_request(RequestContext(request_id=exchange.request_id, caller=cached.serialized))
+    act_as(cached.caller, cached.serialized, exchange)
     return cached.caller
+
+
+def act_as(caller: Caller, serialized: bytes, exchange: Exchange) -> None:
+    """Let every call to other services, from now on, be made on behalf of `caller`."""
+    exchange.user_id = caller.user_id
+    set_current_request(RequestContext(request_id=exchange.request_id, caller=serialized))
 
 
 AuthenticatedCaller = Annotated[Caller, Depends(authenticate)]

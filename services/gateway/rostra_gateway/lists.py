@@ -1,7 +1,7 @@
-"""Lists as OpenAI answers them: `object`, `data`, `first_id`, `last_id`, `has_more`, paged by `after`."""
+"""Pages of lists: which one is asked for, and how lists of items are written."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 from fastapi.responses import Response
@@ -24,19 +24,13 @@ class PageQuery(BaseModel):
         return PageRequest(page_size=self.limit, after_id=self.after, order=order)
 
 
-def list_of(elements: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """Return OpenAI's list object around `elements`, each of which has an `id`."""
-    return {
+def list_of_items(items: Sequence[Item], *, has_more: bool) -> Response:
+    """Return OpenAI's list object around `items`, whose bodies are passed on as they are stored."""
+    body = {
         "object": "list",
-        "data": elements,
-        "first_id": elements[0]["id"] if elements else None,
-        "last_id": elements[-1]["id"] if elements else None,
+        "data": [orjson.Fragment(item.body) for item in items],
+        "first_id": items[0].id if items else None,
+        "last_id": items[-1].id if items else None,
         "has_more": has_more,
     }
-
-
-def list_of_items(items: Sequence[Item], *, has_more: bool) -> Response:
-    """Return a list of items, whose bodies are passed on as they are stored."""
-    body = list_of([{"id": item.id} for item in items], has_more=has_more)
-    body["data"] = [orjson.Fragment(item.body) for item in items]
     return Response(orjson.dumps(body), media_type="application/json")

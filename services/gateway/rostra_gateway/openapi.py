@@ -1,13 +1,13 @@
-"""The gateway's OpenAPI document: FastAPI's, with the bodies that routes read themselves and one shape of error."""
+"""The gateway's OpenAPI document: FastAPI's, with the bodies that routes handle themselves and one error.
+
+Routes describe those bodies where they are declared, with `request_body` and `documented`.
+"""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-
-from rostra_gateway.schemas import ChatCompletionRequest, ResponseRequest
 
 _REFERENCE = "#/components/schemas/{model}"
 _ERROR = {
@@ -26,12 +26,21 @@ _ERROR = {
         }
     },
 }
+_ERROR_RESPONSE = {
+    "description": "An error, in OpenAI's shape.",
+    "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}},
+}
 
 
-def request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what documents a body that the route reads by itself."""
-    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return what documents a JSON body that the route reads by itself."""
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+
+
+def documented(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Return what documents the 200 of a route that writes its body by itself."""
+    return {200: {"model": model}}
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -47,19 +56,22 @@ def install_openapi(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    _, definitions = models_json_schema(
-        [(ChatCompletionRequest, "validation"), (ResponseRequest, "validation")], ref_template=_REFERENCE
-    )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(definitions["$defs"])
+    for path in document["paths"].values():
+        for operation in path.values():
+            _move_definitions(operation.get("requestBody", {}), schemas)
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = _ERROR_RESPONSE
     schemas["Error"] = _ERROR
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = {
-                "description": "An error, in OpenAI's shape.",
-                "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}},
-            }
     return document
+
+
+def _move_definitions(body: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Move a body's schema, and those it refers to, to where all operations share them."""
+    for content in body.get("content", {}).values():
+        schema = dict(content["schema"])
+        schemas.update(schema.pop("$defs", {}))
+        schemas[schema["title"]] = schema
+        content["schema"] = {"$ref": _REFERENCE.format(model=schema["title"])}

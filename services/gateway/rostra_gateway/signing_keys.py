@@ -21,6 +21,7 @@ class SigningKeys:
     def __init__(self, user: "ServiceClient[UserServiceAsyncStub]") -> None:
         self._user = user
         self._keys: dict[str, Ed25519PublicKey] = {}
+        self._published: dict[str, bytes] = {}
         self._asked = float("-inf")
 
     async def get(self, kid: str) -> Ed25519PublicKey | None:
@@ -34,7 +35,18 @@ class SigningKeys:
             await self._refresh()
         return self._keys.get(kid)
 
+    async def list_published(self) -> dict[str, bytes]:
+        """Return all keys, 32 bytes each, by their names.
+
+        Raises:
+            UnavailableError: The user service cannot be asked.
+        """
+        if time.monotonic() - self._asked > _OLDEST_SECONDS:
+            await self._refresh()
+        return self._published
+
     async def _refresh(self) -> None:
         answer = await self._user.call(self._user.stub.ListSigningKeys, pb.ListSigningKeysRequest())
+        self._published = {key.kid: key.public_key for key in answer.keys}
         self._keys = {key.kid: Ed25519PublicKey.from_public_bytes(key.public_key) for key in answer.keys}
         self._asked = time.monotonic()

@@ -10,7 +10,7 @@ from rostra_gateway.event_stream import completion_error_frame, open_event_strea
 from rostra_gateway.exchange import add_limits
 from rostra_gateway.model_requests import read_model_request
 from rostra_gateway.openapi import request_body
-from rostra_gateway.schemas import ChatCompletionRequest
+from rostra_gateway.schemas.chat_completion import ChatCompletionRequest
 
 router = APIRouter(prefix="/v1/chat/completions", tags=["Chat completions"])
 

@@ -21,7 +21,8 @@ from rostra_gateway.exchange import add_limits
 from rostra_gateway.lists import PageQuery, list_of_items
 from rostra_gateway.model_requests import read_model_request
 from rostra_gateway.openapi import request_body
-from rostra_gateway.schemas import ResponseRequest
+from rostra_gateway.path_ids import ResponseId
+from rostra_gateway.schemas.response import ResponseRequest
 
 router = APIRouter(prefix="/v1/responses", tags=["Responses"])
 
@@ -62,7 +63,7 @@ async def create_response(
 
 
 @router.get("/{response_id}")
-async def get_response(response_id: str, clients: CurrentClients, _: AdmittedCaller) -> Response:
+async def get_response(response_id: ResponseId, clients: CurrentClients, _: AdmittedCaller) -> Response:
     """Get a stored response with its output."""
     history = clients.history
     answer = await history.call(history.stub.GetResponse, history_pb.GetResponseRequest(response_id=response_id))
@@ -72,7 +73,7 @@ async def get_response(response_id: str, clients: CurrentClients, _: AdmittedCal
 
 
 @router.delete("/{response_id}")
-async def delete_response(response_id: str, clients: CurrentClients, _: AdmittedCaller) -> dict[str, Any]:
+async def delete_response(response_id: ResponseId, clients: CurrentClients, _: AdmittedCaller) -> dict[str, Any]:
     """Delete a stored response. What it left in a conversation stays there."""
     history = clients.history
     await history.call(history.stub.DeleteResponse, history_pb.DeleteResponseRequest(response_id=response_id))
@@ -81,7 +82,7 @@ async def delete_response(response_id: str, clients: CurrentClients, _: Admitted
 
 @router.get("/{response_id}/input_items")
 async def list_input_items(
-    response_id: str, page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
+    response_id: ResponseId, page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
 ) -> Response:
     """List the items that a response was given as input, newest first unless `order` is `asc`."""
     history = clients.history

@@ -1,0 +1,39 @@
+"""The ids in paths: what cannot be one answers 404, as an id that nobody has, and reaches no service."""
+
+import re
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import AfterValidator
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.errors import NotFoundError
+
+_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
+
+
+class _Known:
+    """Passes what may be an id on, and raises `NotFoundError` for everything else."""
+
+    def __init__(self, kind: str, reason: ErrorReason) -> None:
+        self._kind = kind
+        self._reason = reason
+
+    def __call__(self, value: str) -> str:
+        """Return `value` unless it cannot be an id."""
+        if not re.fullmatch(_PATTERN, value):
+            raise NotFoundError(f"There is no such {self._kind}.", reason=self._reason)
+        return value
+
+
+# The pattern stands in the document only: as a constraint it would answer 400.
+_DOCUMENTED = Path(json_schema_extra={"pattern": _PATTERN, "maxLength": 128})
+
+ResponseId = Annotated[
+    str, _DOCUMENTED, AfterValidator(_Known("response", ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND))
+]
+ConversationId = Annotated[
+    str, _DOCUMENTED, AfterValidator(_Known("conversation", ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND))
+]
+ItemId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("item", ErrorReason.ERROR_REASON_ITEM_NOT_FOUND))]
+ApiKeyId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("API key", ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND))]

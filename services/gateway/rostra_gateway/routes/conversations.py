@@ -1,0 +1,149 @@
+"""Conversations and the items in them: OpenAI's endpoints, and a list of all beside them."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from rostra.history.v1 import history_service_pb2 as pb
+from rostra.history.v1.item_pb2 import Item
+from rostra_gateway.body import read_json, validate
+from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
+from rostra_gateway.lists import PageQuery, list_of_items
+from rostra_gateway.openapi import documented, request_body
+from rostra_gateway.path_ids import ConversationId, ItemId
+from rostra_gateway.schemas.conversation import (
+    Conversation,
+    CreateConversationRequest,
+    CreateItemsRequest,
+    DeletedConversation,
+    ItemObject,
+    UpdateConversationRequest,
+)
+from rostra_gateway.schemas.list_object import ListObject
+
+router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
+
+
+@router.post("", openapi_extra=request_body(CreateConversationRequest, required=False))
+async def create_conversation(request: Request, clients: CurrentClients, _: AdmittedCaller) -> Conversation:
+    """Create a conversation, with up to 20 items in it."""
+    body = validate(CreateConversationRequest, await read_json(request))
+    history = clients.history
+    answer = await history.call(
+        history.stub.CreateConversation,
+        pb.CreateConversationRequest(metadata=body.metadata, items=_to_proto(body.items or ())),
+    )
+    return Conversation.from_proto(answer.conversation)
+
+
+@router.get("")
+async def list_conversations(
+    page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
+) -> ListObject[Conversation]:
+    """List the caller's conversations, newest first unless `order` is `asc`. OpenAI has no such endpoint."""
+    history = clients.history
+    answer = await history.call(history.stub.ListConversations, pb.ListConversationsRequest(page=page.to_proto()))
+    conversations = [Conversation.from_proto(conversation) for conversation in answer.conversations]
+    return ListObject[Conversation].of(conversations, has_more=answer.has_more)
+
+
+@router.get("/{conversation_id}")
+async def get_conversation(conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller) -> Conversation:
+    """Get a conversation, without its items."""
+    history = clients.history
+    answer = await history.call(
+        history.stub.GetConversation, pb.GetConversationRequest(conversation_id=conversation_id)
+    )
+    return Conversation.from_proto(answer.conversation)
+
+
+@router.post("/{conversation_id}", openapi_extra=request_body(UpdateConversationRequest))
+async def update_conversation(
+    request: Request, conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller
+) -> Conversation:
+    """Change a conversation's metadata, all pairs at once, or its title."""
+    body = validate(UpdateConversationRequest, await read_json(request))
+    history = clients.history
+    metadata = body.metadata
+    if metadata is None:
+        # The RPC replaces the pairs whether new ones are given or not.
+        present = await history.call(
+            history.stub.GetConversation, pb.GetConversationRequest(conversation_id=conversation_id)
+        )
+        metadata = dict(present.conversation.metadata)
+    answer = await history.call(
+        history.stub.UpdateConversation,
+        pb.UpdateConversationRequest(conversation_id=conversation_id, metadata=metadata, title=body.title),
+    )
+    return Conversation.from_proto(answer.conversation)
+
+
+@router.delete("/{conversation_id}")
+async def delete_conversation(
+    conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller
+) -> DeletedConversation:
+    """Delete a conversation with all that is in it."""
+    history = clients.history
+    await history.call(history.stub.DeleteConversation, pb.DeleteConversationRequest(conversation_id=conversation_id))
+    return DeletedConversation(id=conversation_id)
+
+
+@router.post(
+    "/{conversation_id}/items",
+    openapi_extra=request_body(CreateItemsRequest),
+    responses=documented(ListObject[ItemObject]),
+)
+async def create_items(
+    request: Request, conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller
+) -> Response:
+    """Append up to 20 items to a conversation."""
+    body = validate(CreateItemsRequest, await read_json(request))
+    history = clients.history
+    answer = await history.call(
+        history.stub.CreateItems,
+        pb.CreateItemsRequest(conversation_id=conversation_id, items=_to_proto(body.items)),
+    )
+    return list_of_items(answer.items, has_more=False)
+
+
+@router.get("/{conversation_id}/items", responses=documented(ListObject[ItemObject]))
+async def list_items(
+    conversation_id: ConversationId, page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
+) -> Response:
+    """List a conversation's items, newest first unless `order` is `asc`."""
+    history = clients.history
+    answer = await history.call(
+        history.stub.ListItems, pb.ListItemsRequest(conversation_id=conversation_id, page=page.to_proto())
+    )
+    return list_of_items(answer.items, has_more=answer.has_more)
+
+
+@router.get("/{conversation_id}/items/{item_id}", responses=documented(ItemObject))
+async def get_item(
+    conversation_id: ConversationId, item_id: ItemId, clients: CurrentClients, _: AdmittedCaller
+) -> Response:
+    """Get one item of a conversation."""
+    history = clients.history
+    answer = await history.call(
+        history.stub.GetItem, pb.GetItemRequest(conversation_id=conversation_id, item_id=item_id)
+    )
+    return Response(answer.item.body, media_type="application/json")
+
+
+@router.delete("/{conversation_id}/items/{item_id}")
+async def delete_item(
+    conversation_id: ConversationId, item_id: ItemId, clients: CurrentClients, _: AdmittedCaller
+) -> Conversation:
+    """Delete one item of a conversation."""
+    history = clients.history
+    answer = await history.call(
+        history.stub.DeleteItem, pb.DeleteItemRequest(conversation_id=conversation_id, item_id=item_id)
+    )
+    return Conversation.from_proto(answer.conversation)
+
+
+def _to_proto(items: Iterable[dict[str, Any]]) -> list[Item]:
+    return [Item(body=orjson.dumps(item)) for item in items]
