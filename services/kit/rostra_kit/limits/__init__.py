@@ -21,6 +21,7 @@ from rostra_kit.limits.errors import LimitsUnavailable
 from rostra_kit.limits.fallback_limiter import FallbackLimiter
 from rostra_kit.limits.limiter import Limiter
 from rostra_kit.limits.local_limiter import LocalLimiter
+from rostra_kit.limits.open import open_limiter
 from rostra_kit.limits.outcomes import Grant, LimitState, Outcome, Refusal
 from rostra_kit.limits.redis_limiter import RedisLimiter
 from rostra_kit.limits.retry_queue import RetryQueue
@@ -41,4 +42,5 @@ __all__ = [
     "Refusal",
     "RetryQueue",
     "SlotClaim",
+    "open_limiter",
 ]
