@@ -1,0 +1,117 @@
+"""The composition root: the only module that names implementations."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from rostra.history.v1.history_service_pb2 import DESCRIPTOR as HISTORY
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from rostra_kit.client import ServiceClient
+from rostra_kit.redis import open_redis
+from rostra_kit.server import GrpcApp
+from rostra_user.background import repeated
+from rostra_user.clock import utc_now
+from rostra_user.history import HistoryEraser
+from rostra_user.metrics import UserMetrics
+from rostra_user.passwords import PasswordHasher
+from rostra_user.revocations import RedisRevocations
+from rostra_user.service.accounts import AccountService, RegistrationPolicy
+from rostra_user.service.api_keys import ApiKeyService
+from rostra_user.service.erasure import ErasureService
+from rostra_user.service.sessions import SessionService
+from rostra_user.service.tokens import TokenIssuer
+from rostra_user.service.usage import UsageService
+from rostra_user.servicer import UserServicer
+from rostra_user.settings import Settings
+from rostra_user.signing_keys import SigningKeys, create_first_key
+from rostra_user.sql.accounts import SqlAccountStore
+from rostra_user.sql.api_keys import SqlApiKeyStore
+from rostra_user.sql.database import Database
+from rostra_user.sql.engine import open_engine
+from rostra_user.sql.erasures import SqlErasureStore
+from rostra_user.sql.schema import check_schema, upgrade
+from rostra_user.sql.sessions import SqlSessionStore
+from rostra_user.sql.usage import SqlUsageStore
+from rostra_user.usage_consumer import UsageConsumer
+
+
+@asynccontextmanager
+async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
+    """Open everything that the user service needs, and close it in reverse order."""
+    metrics = UserMetrics(registry)
+    async with AsyncExitStack() as stack:
+        keys = _signing_keys(settings)
+        hasher = stack.enter_context(PasswordHasher(settings.passwords))
+        engine = await stack.enter_async_context(open_engine(settings.database))
+        if settings.database.migrates_on_start:
+            await upgrade(engine)
+        redis = await stack.enter_async_context(open_redis(settings.redis))
+        history = await stack.enter_async_context(
+            ServiceClient(HistoryServiceStub, HISTORY.services_by_name["HistoryService"], settings.history)
+        )
+        database = Database(engine)
+        accounts, usage = SqlAccountStore(database), SqlUsageStore(database)
+        revocations = RedisRevocations(redis.commands, metrics)
+        issuer = TokenIssuer(keys, settings.sessions)
+        erasure = ErasureService(
+            erasures=SqlErasureStore(database),
+            usage=usage,
+            elsewhere=HistoryEraser(history),
+            settings=settings.erasure,
+            metrics=metrics,
+            clock=utc_now,
+        )
+        consumer = UsageConsumer(
+            redis=redis.streams,
+            usage=usage,
+            settings=settings.usage_queue,
+            metrics=metrics,
+            name=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        )
+        servicer = UserServicer(
+            accounts=AccountService(
+                accounts=accounts,
+                hasher=hasher,
+                issuer=issuer,
+                revocations=revocations,
+                erasure=erasure,
+                registration=RegistrationPolicy(mode=settings.registration, invitation_code=settings.invitation_code),
+                metrics=metrics,
+                clock=utc_now,
+            ),
+            sessions=SessionService(
+                accounts=accounts,
+                sessions=SqlSessionStore(database),
+                hasher=hasher,
+                issuer=issuer,
+                revocations=revocations,
+                metrics=metrics,
+                clock=utc_now,
+            ),
+            api_keys=ApiKeyService(
+                api_keys=SqlApiKeyStore(database),
+                revocations=revocations,
+                live_limit=settings.api_keys_per_user,
+                clock=utc_now,
+            ),
+            usage=UsageService(usage=usage, clock=utc_now),
+        )
+        for name, turn, pause_seconds in (
+            ("signing_keys", keys.reload, settings.sessions.signing_keys_reload_seconds),
+            ("usage_queue", consumer.run, settings.usage_queue.retry_seconds),
+            ("erasure", erasure.erase_due, settings.erasure.interval_seconds),
+        ):
+            failures = metrics.background_failures.labels(name)
+            await stack.enter_async_context(repeated(name, turn, pause_seconds=pause_seconds, failures=failures))
+        yield GrpcApp(partial(add_UserServiceServicer_to_server, servicer), readiness=[partial(check_schema, engine)])
+
+
+def _signing_keys(settings: Settings) -> SigningKeys:
+    if settings.environment == "development":
+        create_first_key(settings.signing_keys_directory, utc_now())
+    return SigningKeys(settings.signing_keys_directory)

@@ -1,0 +1,180 @@
+"""What the user service knows: accounts, sessions, API keys, limits and usage. Plain values, no I/O."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+DEFAULT_PLAN = "default"
+
+
+class Role(StrEnum):
+    """What a user may do beyond their own data."""
+
+    USER = "user"
+    ADMIN = "admin"
+
+
+class UsageOutcome(StrEnum):
+    """How a call that used a model ended."""
+
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What somebody may use; `None` means not limited."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_streams: int | None = None
+    budget_micros_per_month: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """An account as its owner sees it. `limits` are those of the plan."""
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    plan: str
+    limits: Limits
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user with what a log-in is checked against."""
+
+    user: User
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailAddress:
+    """An address as its owner writes it, and the form in which two spellings of one address are equal."""
+
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account about to be created, on the default plan."""
+
+    user_id: str
+    email: EmailAddress
+    name: str
+    password_hash: str
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChange:
+    """What is to change in an account; `None` keeps what is there."""
+
+    name: str | None = None
+    email: EmailAddress | None = None
+    password_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A sign-in, which lasts as long as its refresh token is renewed in time.
+
+    Attributes:
+        family_digest: SHA-256 of the part that all refresh tokens of the session share.
+        token_digest: SHA-256 of the part that only the newest refresh token has.
+        expire_time: When the newest refresh token ends.
+    """
+
+    id: str
+    user_id: str
+    family_digest: bytes
+    token_digest: bytes
+    create_time: datetime
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """An API key without its secret."""
+
+    id: str
+    user_id: str
+    name: str
+    redacted_secret: str
+    create_time: datetime
+    expire_time: datetime | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom a credential stands for; `key_limits` and `expire_time` are an API key's own."""
+
+    user_id: str
+    role: Role
+    user_limits: Limits
+    session_id: str = ""
+    api_key_id: str = ""
+    key_limits: Limits | None = None
+    expire_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which page of a list: `size` elements after the one named `after`, newest first unless `ascending`."""
+
+    size: int = 20
+    after: str = ""
+    ascending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEvent:
+    """One settled call of a model, as it stands in the ledger."""
+
+    id: str
+    user_id: str
+    api_key_id: str
+    model: str
+    provider: str
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_micros: int
+    estimated: bool
+    outcome: UsageOutcome
+    end_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageBucket:
+    """The use of one model in one day (UTC)."""
+
+    day: date
+    model: str
+    requests: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A note that a deleted user's data is to be erased everywhere.
+
+    Attributes:
+        mark_time: When the account was deleted.
+        erase_time: When everything was first erased; `None` while that is still to be done.
+    """
+
+    user_id: str
+    mark_time: datetime
+    erase_time: datetime | None

@@ -1,0 +1,42 @@
+"""The metrics of the user service. Labels have few values, and never ids."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class UserMetrics:
+    """Counts what happens to accounts, credentials and the ledger."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sign_ups = Counter(
+            "rostra_user_sign_ups", "Registrations by outcome: created, taken, closed.", ["outcome"], registry=registry
+        )
+        self.log_ins = Counter(
+            "rostra_user_log_ins", "Log-ins by outcome: ok, refused.", ["outcome"], registry=registry
+        )
+        self.refreshes = Counter(
+            "rostra_user_refreshes",
+            "Refresh tokens presented, by outcome: ok, refused, reused (which ended the session).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.revocations = Counter(
+            "rostra_user_revocations", "Revocations by outcome: published, failed.", ["outcome"], registry=registry
+        )
+        self.usage_events = Counter(
+            "rostra_user_usage_events",
+            "Usage events by outcome: recorded, skipped (known already, or of a deleted user), bad.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.usage_queue_entries = Gauge(
+            "rostra_user_usage_queue_entries", "Usage events that wait in the queue.", registry=registry
+        )
+        self.usage_queue_lag_seconds = Gauge(
+            "rostra_user_usage_queue_lag_seconds", "Age of the oldest event of the last batch.", registry=registry
+        )
+        self.erasures_failed = Counter(
+            "rostra_user_erasures_failed", "Erasures of deleted accounts that must be tried again.", registry=registry
+        )
+        self.background_failures = Counter(
+            "rostra_user_background_failures", "Failed turns of a background task.", ["task"], registry=registry
+        )

@@ -1,0 +1,24 @@
+"""Between rows and the domain's values, where several tables do it alike."""
+
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, RowMapping, Table
+
+from rostra_user.domain import Limits, Session
+
+_LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_streams", "budget_micros_per_month")
+
+
+def limits_of(row: RowMapping, *, prefix: str = "") -> Limits:
+    """Return the limits that stand in the row's columns with this prefix."""
+    return Limits(**{name: row[prefix + name] for name in _LIMITS})
+
+
+def limit_columns(table: Table, *, prefix: str) -> list[ColumnElement[int]]:
+    """Return the table's limits under names with a prefix, for a join of two tables that both have them."""
+    return [table.c[name].label(prefix + name) for name in _LIMITS]
+
+
+def session_row(session: Session) -> dict[str, object]:
+    """Return the row of a session."""
+    return asdict(session)
