@@ -1,7 +1,25 @@
-"""The catalogue: what is known of models beforehand."""
+"""The catalogue: what is known of models beforehand, read from YAML."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_MICROS = 1_000_000
+
+Tokens = Annotated[int, Field(ge=0, strict=True)]
+Price = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class CatalogueError(ValueError):
+    """The catalogue file says something that cannot be. The message tells where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +49,66 @@ class Model:
     output_price_micros: int = 0
     capabilities: frozenset[str] = frozenset()
     create_time: datetime
+
+
+def load_catalogue(path: Path | None = None) -> tuple[Model, ...]:
+    """Return the models of the file at `path`, by default of the one that comes with the package.
+
+    Raises:
+        CatalogueError: The file cannot be read, is not a catalogue, or names a model twice.
+    """
+    source = path or resources.files(__package__).joinpath("models.yaml")
+    try:
+        document = yaml.safe_load(source.read_text("utf-8"))
+        entries = _Catalogue.model_validate(document).models
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise CatalogueError(f"{source}: {error}") from error
+    twice = [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]
+    if twice:
+        raise CatalogueError(f"{source}: named more than once: {', '.join(twice)}")
+    return tuple(entry.to_model() for entry in entries)
+
+
+class _Entry(BaseModel):
+    """A model as the file has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Name
+    provider: Name
+    upstream_name: Name | None = None
+    context_window: Tokens = 0
+    max_output_tokens: Tokens = 0
+    input_price: Price = Decimal(0)
+    cached_input_price: Price | None = None
+    output_price: Price = Decimal(0)
+    capabilities: frozenset[Name] = frozenset()
+    create_time: date
+
+    def to_model(self) -> Model:
+        """Return the model; what the file leaves out is as it is without it: same name, no discount."""
+        cached_price = self.input_price if self.cached_input_price is None else self.cached_input_price
+        return Model(
+            id=self.id,
+            provider=self.provider,
+            upstream_name=self.upstream_name or self.id,
+            context_window=self.context_window,
+            max_output_tokens=self.max_output_tokens,
+            input_price_micros=_micros(self.input_price),
+            cached_input_price_micros=_micros(cached_price),
+            output_price_micros=_micros(self.output_price),
+            capabilities=self.capabilities,
+            create_time=datetime(self.create_time.year, self.create_time.month, self.create_time.day, tzinfo=UTC),
+        )
+
+
+class _Catalogue(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: tuple[_Entry, ...]
+
+
+def _micros(price: Decimal) -> int:
+    return int(price * _MICROS)

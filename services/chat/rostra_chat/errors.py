@@ -14,8 +14,6 @@ DeadlineExceededError
 A caller's limits and the provider's refusals are the kit's own classes with reasons of their own.
 """
 
-# ruff: noqa: N818 - errors are named for what is so, as the house style has it
-
 from typing import Self
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason

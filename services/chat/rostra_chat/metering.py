@@ -1,42 +1,63 @@
 """What a call of a model costs: tokens and money are reserved before it and settled after it, once."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from rostra.common.v1.caller_pb2 import Caller
+from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.limit_state_pb2 import LimitState
-from rostra.user.v1.usage_pb2 import UsageOutcome
+from rostra.user.v1.usage_pb2 import UsageEvent, UsageOutcome
 from rostra_chat.catalogue import Model
+from rostra_chat.limit_claims import BUDGET, KEY_TOKENS, TOKENS, LoadSpent, claims_of, public_states, refusal_error
+from rostra_chat.metrics import ChatMetrics
+from rostra_chat.pricing import cost_micros
 from rostra_chat.providers.provider import Usage
+from rostra_chat.usage_log import UsageLog
+from rostra_kit.context import current_caller
+from rostra_kit.errors import UnavailableError
+from rostra_kit.ids import new_id
+from rostra_kit.limits import Grant, Limiter, LimitsUnavailable, Refusal
+
+_HOLD_SECONDS = 120.0
+_RENEWALS_PER_HOLD = 3
+_RETRY_AFTER_SECONDS = 1.0
 
 
-class Charge:
-    """What is reserved for one call of a model; it ends with one `settle` or `cancel`, whatever happens.
-
-    Attributes:
-        limits: Where the caller stands after the reservation.
-    """
-
-    limits: tuple[LimitState, ...]
-
-    async def settle(self, usage: Usage, *, outcome: UsageOutcome, estimated: bool) -> None:
-        """Charge what was really used and record it in the ledger.
-
-        Only the first of `settle` and `cancel` counts. Cancelling the caller does not interrupt it. Redis being away
-        is not the caller's trouble: the settlement and the record then wait, and are repeated.
-
-        Args:
-            usage: What was used.
-            outcome: How the call ended.
-            estimated: Whether the counts are an estimate.
-        """
-        raise NotImplementedError
-
-    async def cancel(self) -> None:
-        """Give everything back: nothing reached the provider, or it refused. The ledger hears nothing."""
-        raise NotImplementedError
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
 
 
 class Meter:
-    """Reserves tokens and money for the caller of the request under way."""
+    """Reserves tokens and money for the caller of the request under way.
 
-    async def reserve(self, *, model: Model, input_tokens: int, max_output_tokens: int) -> Charge:
+    Args:
+        limiter: Counts over all replicas.
+        usage_log: Takes a usage event for every settled call.
+        load_spent: Answers what the caller spent in a month, `YYYY-MM`, in millionths of the currency unit.
+        metrics: Counts tokens and money.
+        now: The time, in UTC.
+    """
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        usage_log: UsageLog,
+        *,
+        load_spent: LoadSpent,
+        metrics: ChatMetrics,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.limiter = limiter
+        self.usage_log = usage_log
+        self.metrics = metrics
+        self.now = now
+        self._load_spent = load_spent
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def reserve(self, *, model: Model, input_tokens: int, max_output_tokens: int) -> "Charge":
         """Reserve what a call can come to at most.
 
         Args:
@@ -49,4 +70,134 @@ class Meter:
             ResourceExhaustedError: The tokens per minute, or the budget, do not suffice.
             UnavailableError: A budget cannot be checked now.
         """
-        raise NotImplementedError
+        caller = current_caller()
+        most = Usage(input_tokens=input_tokens, output_tokens=max_output_tokens)
+        claims = claims_of(
+            caller,
+            tokens=input_tokens + max_output_tokens,
+            cost_micros=cost_micros(model, most),
+            now=self.now(),
+            load_spent=self._load_spent,
+        )
+        if not claims:
+            return Charge(self, model=model, caller=caller, grant=None)
+        try:
+            outcome = await self.limiter.reserve(claims, reservation_id=new_id("charge"), hold_seconds=_HOLD_SECONDS)
+        except LimitsUnavailable as error:
+            raise UnavailableError(
+                error.message,
+                reason=ErrorReason.ERROR_REASON_LIMITS_UNAVAILABLE,
+                retry_after_seconds=error.retry_after_seconds or _RETRY_AFTER_SECONDS,
+            ) from error
+        if isinstance(outcome, Refusal):
+            raise refusal_error(outcome, claims, model=model.id)
+        return Charge(self, model=model, caller=caller, grant=outcome)
+
+    async def complete(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` to its end, whatever happens to the caller meanwhile."""
+        task = asyncio.create_task(work)
+        self.keep(task)
+        await asyncio.shield(task)
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold on to a task that nobody may be waiting for, until it ends."""
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def drain(self) -> None:
+        """Return when every settlement under way has ended."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+
+class Charge:
+    """What is reserved for one call of a model; it ends with one `settle` or `cancel`, whatever happens.
+
+    Attributes:
+        limits: Where the caller stands after the reservation.
+    """
+
+    def __init__(self, meter: Meter, *, model: Model, caller: Caller, grant: Grant | None) -> None:
+        self.limits: tuple[LimitState, ...] = public_states(grant.states) if grant else ()
+        self._meter = meter
+        self._model = model
+        self._caller = caller
+        self._grant = grant
+        self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._names = {claim.name for claim in grant.claims} if grant else set()
+        self._renew_later()
+
+    async def settle(self, usage: Usage, *, outcome: UsageOutcome, estimated: bool) -> None:
+        """Charge what was really used and record it in the ledger.
+
+        Only the first of `settle` and `cancel` counts. Cancelling the caller does not interrupt it. Redis being away
+        is not the caller's trouble: the settlement and the record then wait, and are repeated.
+
+        Args:
+            usage: What was used.
+            outcome: How the call ended.
+            estimated: Whether the counts are an estimate.
+        """
+        if self._close():
+            await self._meter.complete(self._settle(usage, outcome, estimated))
+
+    async def cancel(self) -> None:
+        """Give everything back: nothing reached the provider, or it refused. The ledger hears nothing."""
+        if self._close() and self._grant:
+            await self._meter.complete(self._meter.limiter.cancel(self._grant))
+
+    def _close(self) -> bool:
+        """Say whether the charge was open until now."""
+        was_open, self._is_closed = not self._is_closed, True
+        if self._timer:
+            self._timer.cancel()
+        return was_open
+
+    async def _settle(self, usage: Usage, outcome: UsageOutcome, estimated: bool) -> None:
+        cost = cost_micros(self._model, usage)
+        self._count(usage, cost)
+        if self._grant:
+            tokens = usage.input_tokens + usage.output_tokens
+            actual = {TOKENS: tokens, KEY_TOKENS: tokens, BUDGET: cost}
+            await self._meter.limiter.settle(
+                self._grant, {name: amount for name, amount in actual.items() if name in self._names}
+            )
+        await self._meter.usage_log.append(self._event(usage, cost, outcome, estimated))
+
+    def _event(self, usage: Usage, cost: int, outcome: UsageOutcome, estimated: bool) -> UsageEvent:
+        return UsageEvent(
+            id=new_id("use"),
+            user_id=self._caller.user_id,
+            api_key_id=self._caller.api_key_id,
+            model=self._model.id,
+            provider=self._model.provider,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_micros=cost,
+            estimated=estimated,
+            outcome=outcome,
+            end_time=self._meter.now(),
+        )
+
+    def _count(self, usage: Usage, cost: int) -> None:
+        metrics, model = self._meter.metrics, self._model.id
+        metrics.tokens.labels("input", model).inc(usage.input_tokens)
+        metrics.tokens.labels("output", model).inc(usage.output_tokens)
+        metrics.cost_micros.labels(model).inc(cost)
+
+    def _renew_later(self) -> None:
+        """Keep money held for as long as the call runs; rates are not held."""
+        if self._grant and BUDGET in self._names:
+            pause_seconds = self._grant.hold_seconds / _RENEWALS_PER_HOLD
+            self._timer = asyncio.get_running_loop().call_later(pause_seconds, self._renew)
+
+    def _renew(self) -> None:
+        if self._grant and not self._is_closed:
+            self._meter.keep(asyncio.create_task(self._renew_now(self._grant)))
+            self._renew_later()
+
+    async def _renew_now(self, grant: Grant) -> None:
+        await self._meter.limiter.renew(grant)

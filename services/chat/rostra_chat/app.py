@@ -1,0 +1,85 @@
+"""The composition root of chat: the only module that names implementations."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from rostra.chat.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
+from rostra.history.v1 import history_service_pb2
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.user.v1 import user_service_pb2
+from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
+from rostra_chat.catalogue import load_catalogue
+from rostra_chat.completions import Completions
+from rostra_chat.metering import Meter
+from rostra_chat.metrics import ChatMetrics
+from rostra_chat.models import ModelDirectory
+from rostra_chat.providers.echo import EchoProvider
+from rostra_chat.providers.measured import MeasuredProvider
+from rostra_chat.providers.openai import OpenAIProvider
+from rostra_chat.providers.provider import Provider
+from rostra_chat.responses.engine import ResponsesEngine
+from rostra_chat.responses.history_store import HistoryResponseStore
+from rostra_chat.servicer import ChatServicer
+from rostra_chat.settings import Settings
+from rostra_chat.spend import Spend
+from rostra_chat.usage_log import UsageLog
+from rostra_kit.client import ServiceClient
+from rostra_kit.limits import FallbackLimiter, Limiter, LocalLimiter, RedisLimiter, RetryQueue
+from rostra_kit.redis import RedisClients, open_redis
+from rostra_kit.server import GrpcApp
+
+
+@asynccontextmanager
+async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
+    """Open everything that chat needs, and close it in reverse order."""
+    metrics = ChatMetrics(registry)
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(open_redis(settings.redis))
+        user = await stack.enter_async_context(
+            ServiceClient(UserServiceStub, user_service_pb2.DESCRIPTOR.services_by_name["UserService"], settings.user)
+        )
+        history = await stack.enter_async_context(
+            ServiceClient(
+                HistoryServiceStub,
+                history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
+                settings.history,
+            )
+        )
+        providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
+        catalogue = load_catalogue(settings.catalogue_file)
+        models = await stack.enter_async_context(ModelDirectory.open(catalogue, providers, settings.discovery))
+        limiter = await _open_limiter(redis, metrics, stack)
+        usage_log = await stack.enter_async_context(UsageLog(redis.limiter, metrics=metrics))
+        meter = Meter(limiter, usage_log, load_spent=Spend(user).of_month, metrics=metrics)
+        stack.push_async_callback(meter.drain)
+        most = settings.default_max_output_tokens
+        completions = Completions(models=models, meter=meter, default_max_output_tokens=most)
+        store = HistoryResponseStore(history)
+        responses = await stack.enter_async_context(
+            ResponsesEngine(models=models, meter=meter, store=store, default_max_output_tokens=most)
+        )
+        servicer = ChatServicer(models=models, completions=completions, responses=responses)
+        yield GrpcApp(partial(add_ChatServiceServicer_to_server, servicer))
+
+
+async def _open_providers(settings: Settings, stack: AsyncExitStack) -> list[Provider]:
+    """Open the providers that are configured, the one that is preferred for a name first."""
+    providers: list[Provider] = []
+    if settings.openai_api_key or settings.openai_base_url:
+        opening = OpenAIProvider.open(
+            base_url=str(settings.openai_base_url or ""), api_key=settings.openai_api_key, settings=settings.provider
+        )
+        providers.append(await stack.enter_async_context(opening))
+    if settings.echo.enabled:
+        providers.append(EchoProvider(word_delay_seconds=settings.echo.word_delay_seconds))
+    return providers
+
+
+async def _open_limiter(redis: RedisClients, metrics: ChatMetrics, stack: AsyncExitStack) -> Limiter:
+    retries = await stack.enter_async_context(RetryQueue(on_lost=metrics.settlements_lost.inc))
+    return FallbackLimiter(
+        RedisLimiter(redis.limiter), LocalLimiter(), retries=retries, on_fallback=metrics.limiter_fallbacks.inc
+    )

@@ -1,0 +1,136 @@
+"""The use case behind `POST /v1/chat/completions`: find the model, reserve, call the provider, settle."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rostra.common.v1.limit_state_pb2 import LimitState
+from rostra.user.v1.usage_pb2 import UsageOutcome
+from rostra_chat.catalogue import Model
+from rostra_chat.chat_request import measure, parse_body
+from rostra_chat.metering import Charge, Meter
+from rostra_chat.models import ModelDirectory
+from rostra_chat.providers.provider import Body, Frame, Provider
+from rostra_chat.tally import Tally
+
+_DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer, or a piece of one that is streamed.
+
+    Attributes:
+        body: JSON, or frames ready for the wire.
+        limits: Where the caller stands after the reservation; in a stream only with the first piece.
+    """
+
+    body: bytes
+    limits: tuple[LimitState, ...] = ()
+
+
+class Completions:
+    """Completes chats.
+
+    Args:
+        models: Finds models and their providers.
+        meter: Reserves before the call, settles after it.
+        default_max_output_tokens: What is reserved for an answer that nothing else bounds.
+    """
+
+    def __init__(self, *, models: ModelDirectory, meter: Meter, default_max_output_tokens: int) -> None:
+        self._models = models
+        self._meter = meter
+        self._default_max_output_tokens = default_max_output_tokens
+
+    async def create(self, *, model: str, body: bytes) -> Completion:
+        """Complete a chat and return the whole answer.
+
+        Raises:
+            AppError: What is wrong with the request, the limits or the provider; then nothing is charged.
+        """
+        call = await self._begin(model, body)
+        try:
+            completion, raw = await call.provider.complete(call.model, call.body)
+        except asyncio.CancelledError:
+            # The provider was asked: the input, at least, is spent.
+            await call.settle(UsageOutcome.USAGE_OUTCOME_CANCELLED)
+            raise
+        except Exception:
+            await call.charge.cancel()
+            raise
+        call.tally.add_completion(completion)
+        await call.settle(UsageOutcome.USAGE_OUTCOME_FINISHED)
+        return Completion(raw, call.charge.limits)
+
+    async def stream(self, *, model: str, body: bytes) -> AsyncGenerator[Completion, None]:
+        """Complete a chat and yield the answer while it is made; closing the iterator ends the provider's call.
+
+        Whatever the end, what was produced is settled, once.
+
+        Raises:
+            AppError: As `create` does before the first piece; after it what broke the stream, and what was produced
+                until then is charged.
+        """
+        call = await self._begin(model, body)
+        limits, outcome = call.charge.limits, UsageOutcome.USAGE_OUTCOME_CANCELLED
+        try:
+            async with aclosing(call.provider.stream(call.model, call.body)) as batches:
+                async for batch in batches:
+                    call.tally.add(batch)
+                    call.has_begun = True
+                    if frames := call.wanted(batch):
+                        yield Completion(frames, limits)
+                        limits = ()
+            outcome = UsageOutcome.USAGE_OUTCOME_FINISHED
+        except Exception:
+            outcome = UsageOutcome.USAGE_OUTCOME_FAILED
+            raise
+        finally:
+            await call.end(outcome)
+        yield Completion(_DONE, limits)
+
+    async def _begin(self, model_name: str, raw_body: bytes) -> "_Call":
+        body = parse_body(raw_body)
+        model, provider = await self._models.get(model_name)
+        demand = measure(model, body, default_max_output_tokens=self._default_max_output_tokens)
+        charge = await self._meter.reserve(
+            model=model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens
+        )
+        return _Call(model, provider, body, charge, Tally(input_tokens=demand.input_tokens))
+
+
+class _Call:
+    """One call of a provider, from its reservation to its end."""
+
+    def __init__(self, model: Model, provider: Provider, body: Body, charge: Charge, tally: Tally) -> None:
+        self.model = model
+        self.provider = provider
+        self.body = body
+        self.charge = charge
+        self.tally = tally
+        self.has_begun = False
+        options = body.get("stream_options")
+        self._wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+
+    def wanted(self, batch: list[Frame]) -> bytes:
+        """Return the bytes of a batch without the usage chunk, unless the client asked for it."""
+        if self._wants_usage:
+            return b"".join([frame.raw for frame in batch])
+        return b"".join([frame.raw for frame in batch if not _is_usage_chunk(frame)])
+
+    async def end(self, outcome: UsageOutcome) -> None:
+        """Settle; a call that failed before the provider said anything costs nothing."""
+        if outcome == UsageOutcome.USAGE_OUTCOME_FAILED and not self.has_begun:
+            await self.charge.cancel()
+        else:
+            await self.settle(outcome)
+
+    async def settle(self, outcome: UsageOutcome) -> None:
+        """Charge what was produced."""
+        await self.charge.settle(self.tally.usage(), outcome=outcome, estimated=self.tally.is_estimated)
+
+
+def _is_usage_chunk(frame: Frame) -> bool:
+    return not frame.data.get("choices") and frame.data.get("usage") is not None

@@ -1,0 +1,51 @@
+"""What chat measures. Labels name known models and providers only, never what a client sent."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FIRST_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+_GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class ChatMetrics:
+    """The instruments of chat."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.first_token_seconds = Histogram(
+            "rostra_chat_first_token_seconds",
+            "Time from the call of the provider to the first piece of its stream.",
+            ["provider", "model"],
+            buckets=_FIRST_TOKEN_SECONDS,
+            registry=registry,
+        )
+        self.token_gap_seconds = Histogram(
+            "rostra_chat_token_gap_seconds",
+            "Time between two reads of a provider's stream.",
+            ["provider"],
+            buckets=_GAP_SECONDS,
+            registry=registry,
+        )
+        self.open_streams = Gauge(
+            "rostra_chat_open_streams", "Streams of a provider being read.", ["provider"], registry=registry
+        )
+        self.provider_errors = Counter(
+            "rostra_chat_provider_errors", "Calls of a provider that failed.", ["provider", "kind"], registry=registry
+        )
+        self.tokens = Counter("rostra_chat_tokens", "Tokens settled.", ["direction", "model"], registry=registry)
+        self.cost_micros = Counter(
+            "rostra_chat_cost_micros",
+            "Money settled, in millionths of the catalogue's currency unit.",
+            ["model"],
+            registry=registry,
+        )
+        self.limiter_fallbacks = Counter(
+            "rostra_chat_limiter_fallbacks", "Reservations counted by this process alone.", registry=registry
+        )
+        self.settlements_lost = Counter(
+            "rostra_chat_settlements_lost", "Settlements that Redis never took.", registry=registry
+        )
+        self.usage_events_lost = Counter(
+            "rostra_chat_usage_events_lost", "Usage events that the ledger will never see.", registry=registry
+        )
+        self.usage_events_waiting = Gauge(
+            "rostra_chat_usage_events_waiting", "Usage events that wait for Redis.", registry=registry
+        )

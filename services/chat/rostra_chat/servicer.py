@@ -1,0 +1,65 @@
+"""The gRPC face of chat: translate, call, translate. Errors pass through untouched."""
+# ruff: noqa: ARG002 - gRPC fixes the parameters of every RPC, used or not
+
+from __future__ import annotations  # grpc's types are generic only for the type checker
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from rostra.chat.v1 import chat_service_pb2 as pb
+from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer
+from rostra_chat.completions import Completions
+from rostra_chat.mapping import model_to_proto
+from rostra_chat.models import ModelDirectory
+from rostra_chat.responses.engine import ResponsesEngine
+
+if TYPE_CHECKING:
+    import grpc
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ChatServicer(ChatServiceServicer):
+    """Serves the six calls of `rostra.chat.v1.ChatService`."""
+
+    def __init__(self, *, models: ModelDirectory, completions: Completions, responses: ResponsesEngine) -> None:
+        self._models = models
+        self._completions = completions
+        self._responses = responses
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        """List the models on offer."""
+        return pb.ListModelsResponse(models=[model_to_proto(model) for model in await self._models.list()])
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
+        """Get one model."""
+        model, _ = await self._models.get(request.id)
+        return pb.GetModelResponse(model=model_to_proto(model))
+
+    async def CreateChatCompletion(
+        self, request: pb.CreateChatCompletionRequest, context: Context
+    ) -> pb.CreateChatCompletionResponse:
+        """Complete a chat."""
+        completion = await self._completions.create(model=request.model, body=request.body)
+        return pb.CreateChatCompletionResponse(body=completion.body, limits=completion.limits)
+
+    async def StreamChatCompletion(
+        self, request: pb.StreamChatCompletionRequest, context: Context
+    ) -> AsyncIterator[pb.StreamChatCompletionResponse]:
+        """Complete a chat and stream it."""
+        async with aclosing(self._completions.stream(model=request.model, body=request.body)) as pieces:
+            async for piece in pieces:
+                yield pb.StreamChatCompletionResponse(frames=piece.body, limits=piece.limits)
+
+    async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> pb.CreateResponseResponse:
+        """Make a response."""
+        return await self._responses.create(request)
+
+    async def StreamResponse(
+        self, request: pb.StreamResponseRequest, context: Context
+    ) -> AsyncIterator[pb.StreamResponseResponse]:
+        """Make a response and stream its events."""
+        async with aclosing(self._responses.stream(request)) as messages:
+            async for message in messages:
+                yield message

@@ -1,0 +1,136 @@
+"""The way of usage events to the ledger: a Redis Stream, which the user service reads."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from rostra.user.v1.usage_pb2 import UsageEvent
+from rostra_chat.metrics import ChatMetrics
+from rostra_kit.usage_queue import EVENT_FIELD, USAGE_STREAM
+
+logger = logging.getLogger(__name__)
+
+_MAX_STREAM_LENGTH = 1_000_000
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    data: bytes
+    attempted: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class UsageLog:
+    """Appends usage events to the stream, many with one round trip; an async context manager.
+
+    While Redis is away events wait in memory and are tried again in the background. On exit what waits is written.
+
+    Args:
+        redis: A client with short timeouts that repeats nothing.
+        metrics: Counts the events that wait, and those that find the queue full or are left at the end.
+        max_waiting: How many events wait at most.
+        retry_seconds: The pause after a failure.
+        exit_seconds: How long the exit may take.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        metrics: ChatMetrics,
+        max_waiting: int = 100_000,
+        retry_seconds: float = 1.0,
+        exit_seconds: float = 5.0,
+    ) -> None:
+        self._redis = redis
+        self._metrics = metrics
+        self._max_waiting = max_waiting
+        self._retry_seconds = retry_seconds
+        self._exit_seconds = exit_seconds
+        self._waiting: deque[_Entry] = deque()
+        metrics.usage_events_waiting.set_function(self.__len__)
+        self._filled = asyncio.Event()
+        self._is_down = False
+        self._writer: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return len(self._waiting)
+
+    async def __aenter__(self) -> Self:
+        """Begin to write."""
+        self._writer = asyncio.create_task(self._write(), name="usage-log")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Write what waits, or lose it loudly."""
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+        try:
+            async with asyncio.timeout(self._exit_seconds):
+                while self._waiting:
+                    await self._write_batch()
+        except (RedisError, OSError) as failure:
+            logger.warning("usage events cannot be written at the end: %s", failure)
+        while self._waiting:
+            self._lose(self._waiting.popleft(), "the process ends")
+
+    async def append(self, event: UsageEvent) -> None:
+        """Return once `event` is in the stream or, while Redis is away, in the queue of this process."""
+        entry = _Entry(event.SerializeToString())
+        if len(self._waiting) >= self._max_waiting:
+            self._lose(entry, "the queue is full")
+            return
+        self._waiting.append(entry)
+        self._filled.set()
+        if not self._is_down:
+            await entry.attempted.wait()
+
+    async def _write(self) -> None:
+        while True:
+            await self._filled.wait()
+            try:
+                await self._write_batch()
+            except (RedisError, OSError) as error:
+                self._note_failure(error)
+                await asyncio.sleep(self._retry_seconds)
+            else:
+                self._is_down = False
+
+    async def _write_batch(self) -> None:
+        """Write the oldest events. A batch that arrives without our hearing of it comes twice: events have ids."""
+        batch = list(islice(self._waiting, _BATCH))
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for entry in batch:
+                    pipeline.xadd(USAGE_STREAM, {EVENT_FIELD: entry.data}, maxlen=_MAX_STREAM_LENGTH, approximate=True)
+                await pipeline.execute()
+            for _ in batch:
+                self._waiting.popleft()
+            if not self._waiting:
+                self._filled.clear()
+        finally:
+            for entry in batch:
+                entry.attempted.set()
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._is_down:
+            logger.warning("Redis does not answer: usage events wait in memory", exc_info=error)
+        self._is_down = True
+        # Whoever appended while the failing batch was under way need not wait for the next one.
+        for entry in self._waiting:
+            entry.attempted.set()
+
+    def _lose(self, entry: _Entry, why: str) -> None:
+        logger.error("a usage event is lost", extra={"why": why, "usage_event": entry.data.hex()})
+        self._metrics.usage_events_lost.inc()
