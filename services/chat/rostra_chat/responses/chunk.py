@@ -6,8 +6,6 @@ from typing import Any
 
 import orjson
 
-from rostra_chat.providers.provider import Usage
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFragment:
@@ -79,32 +77,15 @@ class Choice:
 
 
 def first_choice(chunk: Mapping[str, Any]) -> Choice | None:
-    """Return the first choice of a chunk; chunks that only report usage have none."""
+    """Return the first choice of a chunk; those that only report usage have none."""
     for choice in chunk.get("choices") or ():
         if not choice.get("index"):
             return Choice(choice)
     return None
 
 
-def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
-    """Return the usage that a chunk reports, or `None`."""
-    usage = chunk.get("usage")
-    if not isinstance(usage, Mapping):
-        return None
-    return Usage(
-        input_tokens=_count(usage, "prompt_tokens"),
-        cached_input_tokens=_count(_mapping(usage.get("prompt_tokens_details")), "cached_tokens"),
-        output_tokens=_count(usage, "completion_tokens"),
-        reasoning_tokens=_count(_mapping(usage.get("completion_tokens_details")), "reasoning_tokens"),
-    )
-
-
 def _logprob(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"token": entry["token"], "logprob": entry["logprob"], "bytes": entry.get("bytes") or []}
-
-
-def _count(values: Mapping[str, Any], name: str) -> int:
-    return int(values.get(name) or 0)
 
 
 def _text(value: object) -> str:

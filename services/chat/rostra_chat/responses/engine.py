@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
@@ -14,6 +14,7 @@ from rostra.chat.v1.chat_service_pb2 import (
     StreamResponseRequest,
     StreamResponseResponse,
 )
+from rostra_chat.chat_request import parse_body
 from rostra_chat.metering import Meter
 from rostra_chat.models import ModelDirectory
 from rostra_chat.responses.foreground import Foreground
@@ -22,7 +23,6 @@ from rostra_chat.responses.plan import make_plan
 from rostra_chat.responses.request import ResponseRequest
 from rostra_chat.responses.run import ResponseRun
 from rostra_chat.responses.store import Context, ResponseStore
-from rostra_kit.errors import InvalidArgumentError
 
 
 class ResponsesEngine:
@@ -89,7 +89,7 @@ class ResponsesEngine:
                 is_first = False
 
     async def _prepare(self, body: bytes, state: ResponseState) -> ResponseRun:
-        request = ResponseRequest.parse(_parse_json(body))
+        request = ResponseRequest.parse(parse_body(body))
         model, provider = await self._models.get(request.model)
         plan = make_plan(
             request,
@@ -109,13 +109,3 @@ class ResponsesEngine:
         return await self._store.load_context(
             previous_response_id=state.previous_response_id, conversation_id=state.conversation_id, item_ids=item_ids
         )
-
-
-def _parse_json(body: bytes) -> dict[str, Any]:
-    try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgumentError("We could not parse the JSON body of your request.") from error
-    if not isinstance(values, dict):
-        raise InvalidArgumentError("The body of your request is not a JSON object.")
-    return values

@@ -50,11 +50,6 @@ class OutputItem:
         self.is_open = False
         self._status = status
 
-    @property
-    def words(self) -> str:
-        """Return all that the model wrote into the item."""
-        return "".join(text.text for text in self._texts)
-
     def snapshot(self) -> Item:
         """Return OpenAI's item as it is now."""
         return {"id": self.id, "type": self.type, "status": self._status, **self._content()}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from rostra.chat.v1.chat_service_pb2 import ResponseState
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_chat.catalogue import Model
+from rostra_chat.chat_request import Demand, measure
 from rostra_chat.errors import ContextLengthExceeded
 from rostra_chat.providers.provider import Body, Provider
 from rostra_chat.responses.request import ResponseRequest
 from rostra_chat.responses.response_object import Response, begun
 from rostra_chat.responses.store import Context, Item
 from rostra_chat.responses.to_chat import to_chat
-from rostra_chat.tokens import estimate_request_tokens
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
 from rostra_kit.items import normalise_item
@@ -28,8 +28,7 @@ class RunPlan:
         body: What the provider is asked, a chat completion.
         response: The response object of a run that begins.
         input_items: The input as it is stored, in its normal form.
-        input_tokens: The estimate of the provider's input, the context included.
-        max_output_tokens: The most that the answer can have.
+        demand: What the run can come to.
     """
 
     model: Model
@@ -37,8 +36,7 @@ class RunPlan:
     body: Body
     response: Response
     input_items: tuple[Item, ...]
-    input_tokens: int
-    max_output_tokens: int
+    demand: Demand
 
 
 def make_plan(
@@ -73,8 +71,6 @@ def make_plan(
             param="input",
         )
     body = to_chat(request, items, model=model)
-    input_tokens = estimate_request_tokens(body)
-    wanted_tokens = request.max_output_tokens or model.max_output_tokens or default_max_output_tokens
     return RunPlan(
         model=model,
         provider=provider,
@@ -87,8 +83,7 @@ def make_plan(
             conversation_id=state.conversation_id,
         ),
         input_items=input_items,
-        input_tokens=input_tokens,
-        max_output_tokens=min(wanted_tokens, _room(model, input_tokens, request.max_output_tokens or 1)),
+        demand=_measure(model, body, default_max_output_tokens),
     )
 
 
@@ -100,15 +95,9 @@ def _normal_input(request: ResponseRequest, context: Context) -> Iterator[Item]:
         yield normalise_item(meant, param=f"input[{position}]")
 
 
-def _room(model: Model, input_tokens: int, needed_tokens: int) -> int:
-    """Return how many tokens the model's window leaves to the answer, at least `needed_tokens`."""
-    if not model.context_window:
-        return model.max_output_tokens or 2**31
-    room = model.context_window - input_tokens
-    if room < needed_tokens:
-        message = (
-            f"This model's context window is {model.context_window} tokens, but the request comes to about"
-            f" {input_tokens + needed_tokens}: {input_tokens} of input and {needed_tokens} for the answer."
-        )
-        raise ContextLengthExceeded(message, param="input")
-    return min(room, model.max_output_tokens or room)
+def _measure(model: Model, body: Body, default_max_output_tokens: int) -> Demand:
+    try:
+        return measure(model, body, default_max_output_tokens=default_max_output_tokens)
+    except ContextLengthExceeded as error:
+        # What are messages to the provider is the input to the client.
+        raise ContextLengthExceeded(error.message, param="input") from error

@@ -6,8 +6,7 @@ The reducer knows nothing of providers, clients or stores: chunks go in, and eve
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rostra_chat.providers.provider import Usage
-from rostra_chat.responses.chunk import CallFragment, Choice, first_choice, usage_of
+from rostra_chat.responses.chunk import CallFragment, Choice, first_choice
 from rostra_chat.responses.events import EventWriter
 from rostra_chat.responses.growing_text import (
     ARGUMENTS,
@@ -37,16 +36,12 @@ class ChunkReducer:
         writer: Where the events go.
 
     Attributes:
-        usage: What the provider says was used; `None` as long as it says nothing.
         service_tier: What the provider says the answer was served as.
-        is_finished: Whether the provider has said that the answer ends.
         incomplete_reason: What cut the answer: `max_output_tokens`, `content_filter` or nothing.
     """
 
     def __init__(self, writer: EventWriter) -> None:
-        self.usage: Usage | None = None
         self.service_tier: str | None = None
-        self.is_finished = False
         self.incomplete_reason: str | None = None
         self._writer = writer
         self._items: list[OutputItem] = []
@@ -58,7 +53,6 @@ class ChunkReducer:
     def feed(self, chunks: Iterable[Mapping[str, Any]]) -> None:
         """Take chunks that came together; what they add to one text becomes one delta."""
         for chunk in chunks:
-            self.usage = usage_of(chunk) or self.usage
             self.service_tier = chunk.get("service_tier") or self.service_tier
             if choice := first_choice(chunk):
                 self._read(choice)
@@ -81,10 +75,6 @@ class ChunkReducer:
         """Return the items as they are now."""
         return [item.snapshot() for item in self._items]
 
-    def words(self) -> str:
-        """Return all that the model wrote, reasoning and calls included."""
-        return "\n".join(item.words for item in self._items)
-
     def _read(self, choice: Choice) -> None:
         if reasoning := choice.reasoning:
             self._speak("reasoning", REASONING_SUMMARY, reasoning)
@@ -95,7 +85,6 @@ class ChunkReducer:
         for fragment in choice.calls():
             self._call(fragment)
         if reason := choice.finish_reason:
-            self.is_finished = True
             self.incomplete_reason = _CUTS.get(reason)
 
     def _speak(self, item_type: str, kind: TextKind, fragment: str, logprobs: Sequence[Logprob] = ()) -> None:

@@ -11,19 +11,17 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageOutcome
 from rostra_chat.errors import ProviderError
 from rostra_chat.metering import Charge, Meter
-from rostra_chat.providers.provider import Usage
 from rostra_chat.responses.events import Event, EventWriter
 from rostra_chat.responses.failure import error_event_fields, public_error, response_error
 from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.reducer import ChunkReducer
 from rostra_chat.responses.response_object import Ending, ended
 from rostra_chat.responses.store import ResponseStore
-from rostra_chat.tokens import estimate_tokens
+from rostra_chat.tally import Tally
 from rostra_kit.context import current_request, set_current_request
 from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError
 
@@ -58,6 +56,7 @@ class ResponseRun:
         self._store = store
         self._writer = EventWriter()
         self._reducer = ChunkReducer(self._writer)
+        self._tally = Tally(input_tokens=plan.demand.input_tokens)
         self._is_stored = False
         self._is_called = False
         self._has_begun = False
@@ -75,9 +74,9 @@ class ResponseRun:
         """
         # Whoever listens cancels the run when their time is over; what is to be stored then must not be out of time.
         set_current_request(replace(current_request(), deadline=None))
-        plan = self._plan
+        demand = self._plan.demand
         charge = await self._meter.reserve(
-            model=plan.model, input_tokens=plan.input_tokens, max_output_tokens=plan.max_output_tokens
+            model=self._plan.model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens
         )
         self.limits = charge.limits
         failure = await self._attempt(emit)
@@ -119,11 +118,11 @@ class ResponseRun:
             async for frames in reads:
                 if not self._has_begun:
                     self._begin()
+                self._tally.add(frames)
                 self._reducer.feed(frame.data for frame in frames)
                 await self._emit_written(emit)
-        if not self._reducer.is_finished:
-            reason = ErrorReason.ERROR_REASON_STREAM_INTERRUPTED
-            raise ProviderError("The model's provider ended its answer too early.", reason=reason)
+        if not self._has_begun:
+            raise ProviderError("The model's provider answered nothing.")
         self._reducer.finish()
         await self._emit_written(emit)
 
@@ -139,11 +138,10 @@ class ResponseRun:
 
     async def _conclude(self, charge: Charge, failure: Failure | None) -> None:
         """Store and settle how the run ended; neither waits for the other."""
-        usage, is_estimated = self._usage()
-        self.response = ended(self.response, self._ending(failure, usage))
-        await asyncio.gather(self._store_ending(), self._settle(charge, failure, usage, is_estimated=is_estimated))
+        self.response = ended(self.response, self._ending(failure))
+        await asyncio.gather(self._store_ending(), self._settle(charge, failure))
 
-    def _ending(self, failure: Failure | None, usage: Usage) -> Ending:
+    def _ending(self, failure: Failure | None) -> Ending:
         reducer = self._reducer
         if failure is not None:
             reducer.abandon()
@@ -155,17 +153,10 @@ class ResponseRun:
         return Ending(
             status="incomplete" if reducer.incomplete_reason else "completed",
             output=reducer.output(),
-            usage=usage,
+            usage=self._tally.usage(),
             incomplete_reason=reducer.incomplete_reason,
             service_tier=reducer.service_tier,
         )
-
-    def _usage(self) -> tuple[Usage, bool]:
-        """Return what was used, and whether that is an estimate because the provider did not say."""
-        if self._reducer.usage is not None:
-            return self._reducer.usage, False
-        output_tokens = estimate_tokens(self._reducer.words())
-        return Usage(input_tokens=self._plan.input_tokens, output_tokens=output_tokens), True
 
     async def _store_ending(self) -> None:
         if not self._is_stored:
@@ -184,7 +175,7 @@ class ResponseRun:
         logger.warning("the end of a response is not stored: %s", error, extra={"response_id": self.response["id"]})
         self._storing_error = error
 
-    async def _settle(self, charge: Charge, failure: Failure | None, usage: Usage, *, is_estimated: bool) -> None:
+    async def _settle(self, charge: Charge, failure: Failure | None) -> None:
         """Settle what was used; a call that the provider refused, or never got, costs nothing."""
         is_cancelled = isinstance(failure, asyncio.CancelledError)
         if failure is None:
@@ -196,7 +187,7 @@ class ResponseRun:
         else:
             await charge.cancel()
             return
-        await charge.settle(usage, outcome=outcome, estimated=is_estimated)
+        await charge.settle(self._tally.usage(), outcome=outcome, estimated=self._tally.is_estimated)
 
     def _last_words(self) -> list[Event]:
         """Return the event that ends the stream; an answer that is not stored is not called complete."""
