@@ -19,7 +19,7 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 class RedisSettings(BaseModel):
     """Where Redis is, and how long to wait for it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),

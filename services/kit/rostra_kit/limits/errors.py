@@ -3,5 +3,5 @@
 from rostra_kit.errors import UnavailableError
 
 
-class LimitsUnavailable(UnavailableError):  # noqa: N818 - named for what is so, as the kit's other refinements are
+class LimitsUnavailable(UnavailableError):
     """Nobody can say now whether the limits allow it."""

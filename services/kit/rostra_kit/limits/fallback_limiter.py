@@ -55,9 +55,9 @@ class FallbackLimiter:
                 outcome = await self._primary.reserve(claims, reservation_id=reservation_id, hold_seconds=hold_seconds)
             except LimitsUnavailable as error:
                 self._note_failure(error)
-                self._retries.put(undo)  # it may have been taken without our hearing of it
+                self._retries.put(undo, is_counted=False)  # it may have been taken without our hearing of it
             except asyncio.CancelledError:
-                self._retries.put(undo)
+                self._retries.put(undo, is_counted=False)
                 raise
             else:
                 self._breaker.record_success()

@@ -26,7 +26,8 @@ class Limiter(Protocol):
 
         Args:
             claims: What to take; their keys share one hash tag.
-            reservation_id: Unique for the work it is for.
+            reservation_id: Unique for the attempt: after an error it is spent, as the reservation may have been taken
+                and is then given back.
             hold_seconds: How long slots and money stay held should the owner die.
 
         Raises:

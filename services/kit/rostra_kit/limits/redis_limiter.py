@@ -1,7 +1,9 @@
 """The limiter that is exact over all replicas: every reservation is one Lua script, one round trip to Redis."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -20,6 +22,8 @@ from rostra_kit.limits.scripts import (
     script_call,
     script_text,
 )
+
+T = TypeVar("T")
 
 # Longer than any calendar month, so a budget's counter outlives its period; the next period has another key.
 _BUDGET_TTL = timedelta(days=40)
@@ -89,14 +93,25 @@ class RedisLimiter:
     async def _seed(self, claim: BudgetClaim) -> None:
         """Tell Redis what was spent, unless another caller was faster: costs may have been settled since."""
         spent = await claim.load_spent()
-        try:
-            await self._redis.set(claim.key, spent, nx=True, ex=_BUDGET_TTL)
-        except (RedisError, OSError) as error:
-            raise LimitsUnavailable("Limits cannot be checked right now.") from error
+        await _answer(self._redis.set(claim.key, spent, nx=True, ex=_BUDGET_TTL))
 
     async def _run(self, name: ScriptName, call: ScriptCall) -> Sequence[bytes | str]:
-        try:
-            reply: Sequence[bytes | str] = await self._scripts[name](keys=call.keys, args=call.arguments)
-        except (RedisError, OSError) as error:
-            raise LimitsUnavailable("Limits cannot be checked right now.") from error
+        reply: Sequence[bytes | str] = await _answer(self._scripts[name](keys=call.keys, args=call.arguments))
         return reply
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    """Await a call of Redis; raise its errors as LimitsUnavailable and let no cancellation get lost.
+
+    redis-py sends through asyncio.wait_for, which before Python 3.12 forgets a cancellation that arrives as the sending
+    ends (python/cpython#86296): the caller would go on as if nobody had cancelled it.
+    """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
+    try:
+        return await call
+    except (RedisError, OSError) as error:
+        raise LimitsUnavailable("Limits cannot be checked right now.") from error
+    finally:
+        if task and task.cancelling() > cancellations:
+            raise asyncio.CancelledError

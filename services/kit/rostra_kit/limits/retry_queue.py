@@ -20,6 +20,7 @@ Job: TypeAlias = Callable[[], Awaitable[object]]
 class _Entry:
     job: Job
     give_up_at: float
+    is_counted: bool
 
 
 class RetryQueue:
@@ -29,7 +30,7 @@ class RetryQueue:
     the rest is tried once more.
 
     Args:
-        on_lost: Called for each job that is given up or finds the queue full.
+        on_lost: Called for each counted job that is given up or finds the queue full.
         max_jobs: How many jobs wait at most.
         give_up_seconds: How long a job is tried. Less than the two minutes for which Redis knows that a reservation is
             closed: then a settlement that arrived without our hearing of it is not made twice.
@@ -61,12 +62,18 @@ class RetryQueue:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, job: Job) -> None:
-        """Have a job run later; it raises LimitsUnavailable while it must be tried again."""
+    def put(self, job: Job, *, is_counted: bool = True) -> None:
+        """Have a job run later.
+
+        Args:
+            job: Raises LimitsUnavailable while it must be tried again.
+            is_counted: Whether anything is amiss when it is lost.
+        """
+        entry = _Entry(job, time.monotonic() + self._give_up_seconds, is_counted)
         if len(self._entries) >= self._max_jobs:
-            self._lose("the queue is full")
+            self._lose(entry, why="the queue is full")
             return
-        self._entries.append(_Entry(job, time.monotonic() + self._give_up_seconds))
+        self._entries.append(entry)
         self._filled.set()
 
     async def __aenter__(self) -> Self:
@@ -83,10 +90,9 @@ class RetryQueue:
             async with asyncio.timeout(self._exit_seconds):
                 await self._run_all()
         except TimeoutError:
-            logger.warning("limits did not answer in time to settle the rest")
+            logger.warning("Limits did not answer in time to settle the rest")
         while self._entries:
-            self._entries.popleft()
-            self._lose("the process ends")
+            self._lose(self._entries.popleft(), why="the process ends")
 
     async def _work(self) -> None:
         delay_seconds = self._delay_seconds
@@ -105,18 +111,19 @@ class RetryQueue:
             except LimitsUnavailable:
                 self._drop_old()
                 return False
-            except Exception:
-                logger.exception("a settlement failed for good")
-                self._on_lost()
+            except Exception:  # noqa: BLE001 - whatever is wrong with one job must not keep the others waiting
+                self._lose(entry, why="it failed", exc_info=True)
             self._entries.popleft()
         self._filled.clear()
         return True
 
     def _drop_old(self) -> None:
         while self._entries and self._entries[0].give_up_at <= time.monotonic():
-            self._entries.popleft()
-            self._lose("limits were unavailable for too long")
+            self._lose(self._entries.popleft(), why="limits were unavailable for too long")
 
-    def _lose(self, why: str) -> None:
-        logger.error("a settlement is lost: its reservation lapses by itself", extra={"why": why})
-        self._on_lost()
+    def _lose(self, entry: _Entry, *, why: str, exc_info: bool = False) -> None:
+        if entry.is_counted:
+            logger.error(
+                "A settlement is lost; its reservation lapses by itself", extra={"why": why}, exc_info=exc_info
+            )
+            self._on_lost()

@@ -3,7 +3,9 @@
 Run as a module it **is** the latter: `python -m rostra_kit.testing.redis_server PORT`.
 """
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,13 +34,6 @@ class RedisServer:
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        """Return the id of the running process."""
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        return self._process.pid
-
     def start(self) -> None:
         """Start the process and wait until it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
@@ -55,6 +50,18 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have the process accept everything and answer nothing, as behind a broken network."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # a stop takes effect a little later
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:
