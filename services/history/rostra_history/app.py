@@ -8,6 +8,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
+from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.service import HistoryService
 from rostra_history.servicer import HistoryServicer
@@ -28,9 +29,9 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
 
 def open_store(settings: DatabaseSettings) -> AbstractAsyncContextManager[HistoryStore]:
     """Open the store that the URL asks for."""
-    if settings.sqlite_path is None:
-        raise NotImplementedError
-    return open_sqlite_store(settings.sqlite_path)
+    if settings.sqlite_path is not None:
+        return open_sqlite_store(settings.sqlite_path)
+    return open_documentdb_store(settings)
 
 
 def now_us() -> int:

@@ -1,10 +1,11 @@
 """How the items of a thread hang together: placing them, finding the path to one, finding those nobody needs."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from rostra_history.domain import Item
+from rostra_history.domain import Item, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +75,37 @@ class _Thread:
 
 
 def unneeded(
-    links: Collection[Link], leaf_ids_by_response: Mapping[str, str | None], *, keep_members: bool
+    links: Collection[Link],
+    *,
+    deleted: Response,
+    leaf_ids_by_response: Mapping[str, str | None],
+    keep_members: bool,
 ) -> set[str]:
-    """Return the ids of a thread's items that nobody needs.
+    """Return the ids of the items that nobody needs once the response `deleted` is gone.
 
-    Needed are the items of every response that exists, those on the path to it, and the conversation's members.
+    Its own items and those on its path are looked at, no others: an item that just came in, of a response that is about
+    to, must not be taken for a leftover. Needed are the items of responses that exist, those on their paths, and the
+    conversation's members.
 
     Args:
         links: All items of the thread.
-        leaf_ids_by_response: The leaf of every response of the thread that exists.
+        deleted: The response that is being deleted.
+        leaf_ids_by_response: The leaf of every other response of the thread.
         keep_members: Whether the conversation exists.
     """
-    by_id = {link.id: link for link in links}
-    needed = {
-        link.id
-        for link in links
-        if link.response_id in leaf_ids_by_response or (keep_members and link.conversation_id is not None)
-    }
+    parents = {link.id: link.parent_id for link in links}
+    candidates = set(_walk(deleted.leaf_id, parents)) | {link.id for link in links if link.response_id == deleted.id}
+    owned = {link.id for link in links if link.response_id in leaf_ids_by_response}
+    members = {link.id for link in links if keep_members and link.conversation_id is not None}
     walked: set[str] = set()
-    for item_id in leaf_ids_by_response.values():
-        current = item_id
-        while current is not None and current in by_id and current not in walked:
-            walked.add(current)
-            current = by_id[current].parent_id
-    return by_id.keys() - needed - walked
+    for leaf_id in leaf_ids_by_response.values():
+        walked.update(takewhile(lambda item_id: item_id not in walked, _walk(leaf_id, parents)))
+    return candidates - owned - members - walked
+
+
+def _walk(leaf_id: str | None, parents: Mapping[str, str | None]) -> Iterator[str]:
+    seen: set[str] = set()
+    while leaf_id is not None and leaf_id in parents and leaf_id not in seen:
+        seen.add(leaf_id)
+        yield leaf_id
+        leaf_id = parents[leaf_id]

@@ -34,8 +34,9 @@ _NEWEST = """
 SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' AND position < ? AND NOT deleted
 ORDER BY position DESC LIMIT ?
 """
-_DELETE = "DELETE FROM response WHERE owner = ? AND id = ? RETURNING thread_id"
+_DELETE = "DELETE FROM response WHERE owner = ? AND id = ? RETURNING *"
 _LINKS = "SELECT id, parent_id, response_id, conversation_id FROM item WHERE owner = ? AND thread_id = ?"
+_CONVERSATION = "SELECT id FROM conversation WHERE owner = ? AND id = ?"
 _LEAVES = "SELECT id, leaf_id FROM response WHERE owner = ? AND thread_id = ?"
 
 
@@ -112,7 +113,7 @@ class SqliteResponseStore:
             rows = list(await connection.execute_fetchall(_DELETE, (owner, response_id)))
             if not rows:
                 raise ResponseNotFound(response_id)
-            await _sweep(connection, owner=owner, thread_id=rows[0]["thread_id"])
+            await _sweep(connection, to_response(rows[0]))
 
         await self._database.write(delete)
 
@@ -140,11 +141,11 @@ async def _join(connection: aiosqlite.Connection, response: Response, output: Se
     return response.followed_by(placed)
 
 
-async def _sweep(connection: aiosqlite.Connection, *, owner: str, thread_id: str) -> None:
-    links = [Link(*row) for row in await connection.execute_fetchall(_LINKS, (owner, thread_id))]
-    leaves = {row["id"]: row["leaf_id"] for row in await connection.execute_fetchall(_LEAVES, (owner, thread_id))}
-    conversations = await connection.execute_fetchall(
-        "SELECT id FROM conversation WHERE owner = ? AND id = ?", (owner, thread_id)
-    )
-    doomed = unneeded(links, leaves, keep_members=bool(conversations))
-    await connection.executemany("DELETE FROM item WHERE owner = ? AND id = ?", [(owner, id_) for id_ in doomed])
+async def _sweep(connection: aiosqlite.Connection, deleted: Response) -> None:
+    thread = (deleted.owner, deleted.thread_id)
+    links = [Link(*row) for row in await connection.execute_fetchall(_LINKS, thread)]
+    leaves = {row["id"]: row["leaf_id"] for row in await connection.execute_fetchall(_LEAVES, thread)}
+    conversations = await connection.execute_fetchall(_CONVERSATION, thread)
+    doomed = unneeded(links, deleted=deleted, leaf_ids_by_response=leaves, keep_members=bool(conversations))
+    values = [(deleted.owner, item_id) for item_id in doomed]
+    await connection.executemany("DELETE FROM item WHERE owner = ? AND id = ?", values)

@@ -1,0 +1,60 @@
+"""The store in Amazon DocumentDB, or in any server that speaks its part of MongoDB's protocol.
+
+There are no transactions: each document changes atomically, and writes that belong together are made in an order in
+which a crash between them leaves nothing that was acknowledged undone and nothing visible half done:
+
+- What is new is inserted before the document that makes it visible: items before their conversation or response.
+- What is deleted is first marked, which hides it, then emptied, then removed; deleting again finishes a deletion.
+- Items appended to a conversation get their places first (one atomic update of the conversation) and are inserted then;
+  where a writer dies in between, places stay empty, over which every path leads (`rostra_history.thread.path_to`).
+- How a response ends is decided first, in its own document; see `rostra_history.documentdb_store.ending`.
+
+Only operators and options that Amazon DocumentDB 5.0 has are used, every order is asked for, and no text of an error is
+interpreted.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rostra_history.documentdb_store.conversations import DocumentdbConversationStore
+from rostra_history.documentdb_store.database import Database, open_database
+from rostra_history.documentdb_store.indexes import create_indexes
+from rostra_history.documentdb_store.items import DocumentdbItemStore
+from rostra_history.documentdb_store.responses import DocumentdbResponseStore
+from rostra_history.settings import DatabaseSettings
+
+__all__ = ["DocumentdbHistoryStore", "open_documentdb_store"]
+
+
+class DocumentdbHistoryStore:
+    """A `HistoryStore` on Amazon DocumentDB."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._has_indexes = False
+        self.conversations = DocumentdbConversationStore(database)
+        self.items = DocumentdbItemStore(database)
+        self.responses = DocumentdbResponseStore(database)
+
+    async def delete_owner(self, *, owner: str) -> None:
+        """Delete everything that the owner has."""
+
+        async def delete() -> None:
+            for collection in (self._database.conversations, self._database.responses, self._database.items):
+                await collection.delete_many({"owner": owner})
+
+        await self._database.write(delete())
+
+    async def ping(self) -> None:
+        """Return when the database answers and has the indexes, which the first call creates."""
+        if not self._has_indexes:
+            await self._database.read(create_indexes(self._database))
+            self._has_indexes = True
+        await self._database.ping()
+
+
+@asynccontextmanager
+async def open_documentdb_store(settings: DatabaseSettings) -> AsyncIterator[DocumentdbHistoryStore]:
+    """Open the store; it connects with the first call."""
+    async with open_database(settings) as database:
+        yield DocumentdbHistoryStore(database)

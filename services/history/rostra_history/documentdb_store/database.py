@@ -1,0 +1,101 @@
+"""The connection to the server: collections, errors in Rostra's terms, writes that run to their end."""
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    WriteConcernError,
+)
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_history.pending_writes import PendingWrites
+from rostra_history.settings import DatabaseSettings
+from rostra_kit.errors import AlreadyExistsError, InvalidArgumentError, UnavailableError
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+# A server that takes this long over one operation is taken for dead.
+_SOCKET_TIMEOUT_MS = 30_000
+
+
+class Database:
+    """Three collections, and how operations on them are run."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        self._database = database
+        self._writes = PendingWrites()
+        self.conversations = database["conversations"]
+        self.items = database["items"]
+        self.responses = database["responses"]
+
+    async def read(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""
+        with _translated_errors():
+            return await operation
+
+    async def write(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Run an operation to its end even when the caller is cancelled, and return what it returns."""
+        with _translated_errors():
+            return await self._writes.run(operation)
+
+    async def ping(self) -> None:
+        """Return when the server answers."""
+        with _translated_errors():
+            await self._database.client.admin.command("ping")
+
+    async def drain(self) -> None:
+        """Return when all writes under way have ended."""
+        await self._writes.drain()
+
+
+def existing(owner: str, document_id: str) -> Document:
+    """Return the filter for a conversation or response that exists and is not being deleted."""
+    return {"_id": document_id, "owner": owner, "deleting": False}
+
+
+@asynccontextmanager
+async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """Open the database that the settings name."""
+    timeout_ms = int(settings.timeout_seconds * 1000)
+    options: dict[str, Any] = {
+        "appname": "rostra-history",
+        "w": "majority",
+        "retryWrites": settings.retry_writes,
+        "maxPoolSize": settings.max_connections,
+        "serverSelectionTimeoutMS": timeout_ms,
+        "connectTimeoutMS": timeout_ms,
+        "waitQueueTimeoutMS": timeout_ms,
+        "socketTimeoutMS": _SOCKET_TIMEOUT_MS,
+    }
+    if settings.tls_ca_file is not None:
+        options |= {"tls": True, "tlsCAFile": str(settings.tls_ca_file)}
+    client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url.get_secret_value(), **options)
+    async with client:
+        database = Database(client.get_default_database(settings.name))
+        try:
+            yield database
+        finally:
+            await database.drain()
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
+        raise UnavailableError("The history cannot be reached right now.", retry_after_seconds=1) from error
+    except DuplicateKeyError as error:
+        raise AlreadyExistsError("Something of this name exists already.") from error
+    except DocumentTooLarge as error:
+        raise InvalidArgumentError(
+            "One piece of the request is larger than can be stored.",
+            reason=ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
+        ) from error

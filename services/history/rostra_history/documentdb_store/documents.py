@@ -1,0 +1,70 @@
+"""Documents and what they stand for, both ways.
+
+Bodies and metadata are kept as JSON text: as native documents they would lose what BSON cannot hold, which is certain
+keys, long numbers and deep nesting.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from rostra_history.documentdb_store.database import Document
+from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
+
+
+def conversation_document(conversation: Conversation) -> Document:
+    """Return a new conversation's document; `appends` is what `places.reserve` remembers."""
+    document = _document(conversation)
+    first = {"key": conversation.leaf_id, "count": conversation.next_seq, "leaf_id": conversation.leaf_id}
+    return document | {
+        "metadata": metadata_text(conversation.metadata),
+        "deleting": False,
+        "appends": [first] if conversation.next_seq else [],
+    }
+
+
+def to_conversation(document: Document) -> Conversation:
+    """Return the conversation that a document holds."""
+    return Conversation(**_values(Conversation, document) | {"metadata": json.loads(document["metadata"])})
+
+
+def metadata_text(metadata: Mapping[str, str]) -> str:
+    """Return metadata as it is stored."""
+    return json.dumps(dict(metadata))
+
+
+def item_document(item: Item) -> Document:
+    """Return an item's document."""
+    return _document(item) | {"kind": item.kind.value if item.kind else None}
+
+
+def to_item(document: Document) -> Item:
+    """Return the item that a document holds."""
+    kind = document["kind"]
+    return Item(**_values(Item, document) | {"kind": ItemKind(kind) if kind else None})
+
+
+def response_document(response: Response) -> Document:
+    """Return a new response's document; `ending` and `output_ids` are what `ending.finish` decides."""
+    return _document(response) | {
+        "status": response.status.value,
+        "deleting": False,
+        "ending": None,
+        "output_ids": [],
+    }
+
+
+def to_response(document: Document) -> Response:
+    """Return the response that a document holds."""
+    return Response(**_values(Response, document) | {"status": ResponseStatus(document["status"])})
+
+
+def _document(entity: Any) -> Document:
+    values = asdict(entity)
+    return {"_id": values.pop("id")} | values
+
+
+def _values(entity_class: Any, document: Document) -> dict[str, Any]:
+    values = document | {"id": document["_id"]}
+    return {field.name: values[field.name] for field in fields(entity_class)}

@@ -1,0 +1,14 @@
+"""The indexes; each begins with the owner, as every query names it. A document's `_id` has its own."""
+
+from rostra_history.documentdb_store.database import Database
+
+
+async def create_indexes(database: Database) -> None:
+    """Create the indexes that are absent, one at a time: the server builds one per collection at once."""
+    await database.conversations.create_index([("owner", 1), ("create_time_us", 1), ("_id", 1)], name="by_age")
+    await database.items.create_index([("owner", 1), ("thread_id", 1), ("seq", 1)], name="by_thread")
+    await database.items.create_index([("owner", 1), ("conversation_id", 1), ("seq", 1)], name="by_conversation")
+    await database.items.create_index(
+        [("owner", 1), ("response_id", 1), ("kind", 1), ("position", 1)], name="by_response"
+    )
+    await database.responses.create_index([("owner", 1), ("thread_id", 1)], name="by_thread")

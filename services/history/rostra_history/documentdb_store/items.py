@@ -1,0 +1,126 @@
+"""Items in Amazon DocumentDB."""
+
+from collections.abc import Sequence
+
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError
+
+from rostra_history.documentdb_store.database import Database, Document, existing
+from rostra_history.documentdb_store.documents import item_document, to_conversation, to_item
+from rostra_history.documentdb_store.pages import item_page
+from rostra_history.documentdb_store.places import reserve
+from rostra_history.domain import Conversation, Item, Page, PageRequest
+from rostra_history.errors import ConversationNotFound, ItemNotFound
+from rostra_history.thread import place
+from rostra_kit.errors import AlreadyExistsError
+
+_DUPLICATE_KEY = 11000
+
+
+class DocumentdbItemStore:
+    """An `ItemStore` on Amazon DocumentDB."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._items = database.items
+
+    async def append(self, *, owner: str, conversation_id: str, items: Sequence[Item], now_us: int) -> list[Item]:
+        """Append items to the conversation."""
+        return await self._database.write(self._append(owner, conversation_id, items, now_us))
+
+    async def get(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
+        """Return a member of the conversation."""
+        member = _member(owner, conversation_id, item_id)
+        document = await self._database.read(self._items.find_one(member))
+        if document is None:
+            raise ItemNotFound(item_id)
+        return to_item(document)
+
+    async def list_page(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
+        """Return a page of the conversation's members."""
+        members = {"owner": owner, "conversation_id": conversation_id}
+        return await self._database.read(item_page(self._items, members, rank="seq", page=page))
+
+    async def get_many(self, *, owner: str, item_ids: Sequence[str]) -> list[Item]:
+        """Return the owner's items of these ids."""
+        query = {"_id": {"$in": list(item_ids)}, "owner": owner, "deleted": False}
+        found = {document["_id"]: to_item(document) for document in await self._find(query)}
+        for item_id in item_ids:
+            if item_id not in found:
+                raise ItemNotFound(item_id)
+        return [found[item_id] for item_id in item_ids]
+
+    async def delete(self, *, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
+        """Replace a member by a tombstone."""
+        return await self._database.write(self._delete(owner, conversation_id, item_id, now_us))
+
+    async def load_thread(self, *, owner: str, thread_id: str, end_seq: int) -> list[Item]:
+        """Return the thread's placed items."""
+        query = {"owner": owner, "thread_id": thread_id, "seq": {"$gte": 0, "$lt": end_seq}}
+        return [to_item(document) for document in await self._find(query)]
+
+    async def _find(self, query: Document) -> list[Document]:
+        async def find() -> list[Document]:
+            async with self._items.find(query, sort=[("seq", 1)]) as cursor:
+                return await cursor.to_list()
+
+        return await self._database.read(find())
+
+    async def _append(self, owner: str, conversation_id: str, items: Sequence[Item], now_us: int) -> list[Item]:
+        item_ids = [item.id for item in items]
+        taken = await reserve(
+            self._database,
+            owner=owner,
+            conversation_id=conversation_id,
+            key=item_ids[0] if item_ids else "",
+            item_ids=item_ids,
+            now_us=now_us,
+        )
+        if taken is None:
+            raise ConversationNotFound(conversation_id)
+        placed = place(items, first_seq=taken.first_seq, parent_id=taken.parent_id, conversation_id=conversation_id)
+        await insert_items(self._database, placed)
+        if await self._database.conversations.find_one(existing(owner, conversation_id), {"_id": 1}) is None:
+            # It was deleted in between, perhaps before these items were there to be deleted with it.
+            await self._items.delete_many({"_id": {"$in": item_ids}, "owner": owner})
+            raise ConversationNotFound(conversation_id)
+        return placed
+
+    async def _delete(self, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
+        conversations = self._database.conversations
+        conversation = await conversations.find_one_and_update(
+            existing(owner, conversation_id),
+            {"$set": {"update_time_us": now_us}},
+            return_document=ReturnDocument.AFTER,
+        )
+        if conversation is None:
+            raise ConversationNotFound(conversation_id)
+        buried = await self._items.update_one(
+            _member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": ""}}
+        )
+        if not buried.matched_count:
+            raise ItemNotFound(item_id)
+        return to_conversation(conversation)
+
+
+async def insert_items(database: Database, items: Sequence[Item]) -> None:
+    """Insert the items of one response, or of one append; those that are there already stay.
+
+    Raises:
+        AlreadyExistsError: Something else has the id of one.
+    """
+    if not items:
+        return
+    try:
+        await database.items.insert_many([item_document(item) for item in items], ordered=False)
+    except BulkWriteError as error:
+        if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
+            raise
+        same = {"owner": items[0].owner, "response_id": items[0].response_id}
+        there = await database.items.count_documents(same | {"_id": {"$in": [item.id for item in items]}})
+        if there != len(items):
+            raise AlreadyExistsError("The id of an item is taken.") from error
+
+
+def _member(owner: str, conversation_id: str, item_id: str) -> Document:
+    return {"_id": item_id, "owner": owner, "conversation_id": conversation_id, "deleted": False}

@@ -1,0 +1,151 @@
+import itertools
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from support.servers import fresh_database
+from support.servers import mongodb_url as mongodb_url
+
+from rostra_history.documentdb_store import open_documentdb_store
+from rostra_history.domain import Item, PageRequest, ResponseStatus
+from rostra_history.drafts import NewItem
+from rostra_history.metrics import HistoryMetrics
+from rostra_history.service import HistoryService
+from rostra_history.settings import DatabaseSettings
+from rostra_history.sqlite_store import open_sqlite_store
+from rostra_history.store import HistoryStore
+from rostra_kit.ids import new_id
+from rostra_kit.items import normalise_item
+
+OpenStore = Callable[[], AbstractAsyncContextManager[HistoryStore]]
+
+
+@pytest.fixture(scope="session")
+def documentdb_settings(mongodb_url: str) -> Iterator[DatabaseSettings]:
+    """One database for all tests: they keep apart by their owners, as users do."""
+    with fresh_database(mongodb_url) as url:
+        yield DatabaseSettings(url=url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("documentdb", marks=pytest.mark.integration)])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """Opens one more replica's store on the same data; a test that takes it runs over every implementation."""
+    if request.param == "sqlite":
+        return partial(open_sqlite_store, tmp_path / "history.db")
+    return partial(open_documentdb_store, request.getfixturevalue("documentdb_settings"))
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[HistoryStore]:
+    async with open_store() as store:
+        await store.ping()
+        yield store
+
+
+@pytest.fixture
+def service(store: HistoryStore) -> HistoryService:
+    return new_service(store)
+
+
+@pytest.fixture
+def new_user(service: HistoryService) -> Callable[[], "User"]:
+    return lambda: User(service)
+
+
+@pytest.fixture
+def user(new_user: Callable[[], "User"]) -> "User":
+    return new_user()
+
+
+def new_service(store: HistoryStore) -> HistoryService:
+    """Make a service whose clock never stands still."""
+    clock = itertools.count(1_800_000_000_000_000)
+    return HistoryService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=lambda: next(clock))
+
+
+class User:
+    """Somebody with texts: says them, and reads them back."""
+
+    def __init__(self, service: HistoryService) -> None:
+        self.owner = new_id("user")
+        self.service = service
+
+    async def conversation(self, *texts: str) -> str:
+        conversation = await self.service.create_conversation(owner=self.owner, metadata={}, items=messages(texts))
+        return conversation.id
+
+    async def say(self, conversation_id: str, *texts: str) -> list[Item]:
+        return await self.service.create_items(owner=self.owner, conversation_id=conversation_id, items=messages(texts))
+
+    async def begin(self, *texts: str, previous: str = "", conversation: str = "", response_id: str = "") -> str:
+        response_id = response_id or new_id("resp")
+        await self.service.create_response(
+            owner=self.owner,
+            response_id=response_id,
+            previous_response_id=previous,
+            conversation_id=conversation,
+            body='{"status":"in_progress"}',
+            items=new_items(texts),
+        )
+        return response_id
+
+    async def end(self, response_id: str, *texts: str, status: str = "completed") -> None:
+        await self.service.finish_response(
+            owner=self.owner,
+            response_id=response_id,
+            status=ResponseStatus(status),
+            body=json.dumps({"status": status}),
+            items=new_items(texts),
+        )
+
+    async def turn(self, said: str, answered: str, *, previous: str = "", conversation: str = "") -> str:
+        response_id = await self.begin(said, previous=previous, conversation=conversation)
+        await self.end(response_id, answered)
+        return response_id
+
+    async def context(self, *, previous: str = "", conversation: str = "") -> list[str]:
+        loaded = await self.service.load_context(
+            owner=self.owner, previous_response_id=previous, conversation_id=conversation, item_ids=[]
+        )
+        return [text_of(item) for item in loaded.items]
+
+    async def members(self, conversation_id: str) -> list[Item]:
+        page = await self.service.list_items(
+            owner=self.owner, conversation_id=conversation_id, page=PageRequest(limit=1000, descending=False)
+        )
+        return page.elements
+
+    async def texts(self, conversation_id: str) -> list[str]:
+        return [text_of(item) for item in await self.members(conversation_id)]
+
+    async def input(self, response_id: str) -> list[Item]:
+        page = await self.service.list_input_items(
+            owner=self.owner, response_id=response_id, page=PageRequest(limit=1000, descending=False)
+        )
+        return page.elements
+
+    async def output(self, response_id: str) -> list[str]:
+        _, output = await self.service.get_response(owner=self.owner, response_id=response_id)
+        return [text_of(item) for item in output]
+
+    async def status(self, response_id: str) -> str:
+        response, _ = await self.service.get_response(owner=self.owner, response_id=response_id)
+        return response.status.value
+
+
+def messages(texts: Sequence[str]) -> list[dict]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+def new_items(texts: Sequence[str]) -> list[NewItem]:
+    items = [normalise_item(message) for message in messages(texts)]
+    return [NewItem(id=item["id"], body=json.dumps(item)) for item in items]
+
+
+def text_of(item: Item) -> str:
+    return json.loads(item.body)["content"][0]["text"]
