@@ -5,7 +5,7 @@ The shared stack has two gateways and one of every other service; its models com
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +135,7 @@ async def own_stack(
     """
     settings = {
         "ROSTRA_CHAT_ECHO__WORD_DELAY_SECONDS": "0",
+        "ROSTRA_CHAT_DISCOVERY__MIN_REFRESH_SECONDS": "0",
         "ROSTRA_GATEWAY_ADDRESS_LIMITS__REQUESTS_PER_MINUTE": "1000000",
         "OPENAI_BASE_URL": provider.base_url if provider else "",
         "OPENAI_API_KEY": "sk-scripted" if provider else "",
@@ -190,6 +191,11 @@ def create_key(base_url: str, account: Account, **limits: int) -> str:
 def sdk(base_url: str, api_key: str) -> AsyncOpenAI:
     """Return the official SDK as a client of a gateway; it repeats nothing by itself."""
     return AsyncOpenAI(base_url=f"{base_url}/v1", api_key=api_key, max_retries=0, timeout=30)
+
+
+def said(items: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return role and text of each message among a response's or a conversation's items, as the SDK parsed them."""
+    return [(item.role, part.text) for item in items if item.type == "message" for part in item.content]
 
 
 _SHARED: pytest.StashKey[SharedStack] = pytest.StashKey()
