@@ -20,7 +20,7 @@ from rostra_chat.responses.store import Context
 from rostra_kit.errors import AppError, NotFoundError
 
 MODEL = Model(
-    id="scripted", provider="fake", upstream_name="scripted", context_window=1000, create_time=datetime.now(UTC)
+    id="scripted", provider="fake", upstream_name="scripted", context_window=10_000, create_time=datetime.now(UTC)
 )
 LIMITS = (LimitState(name="tokens", limit=100, remaining=50),)
 

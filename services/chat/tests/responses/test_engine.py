@@ -125,7 +125,7 @@ async def test_unknown_model_is_refused_before_any_cost(bench):
 
 async def test_input_beyond_the_window_is_refused_before_any_cost(bench):
     with pytest.raises(ContextLengthExceeded) as caught:
-        await bench.create(input="many words " * 5000)
+        await bench.create(input="many words " * 10_000)
 
     assert caught.value.param == "input"
     assert bench.journal == []

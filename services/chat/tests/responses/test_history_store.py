@@ -1,0 +1,111 @@
+import orjson
+import pytest
+
+from rostra.history.v1 import history_service_pb2, history_service_pb2_grpc
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.history.v1.item_pb2 import Item
+from rostra.history.v1.response_pb2 import ResponseStatus
+from rostra_chat.responses.history_store import HistoryResponseStore
+from rostra_chat.responses.store import Context
+from rostra_kit.errors import NotFoundError
+from rostra_kit.testing.grpc import call_as, grpc_client
+
+MESSAGE = {"id": "msg_1", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+
+
+class RecordingHistory(history_service_pb2_grpc.HistoryServiceServicer):
+    def __init__(self):
+        self.requests = []
+        self.error = None
+
+    async def LoadContext(self, request, context):
+        self._note(request)
+        item = Item(id="msg_1", body=orjson.dumps(MESSAGE))
+        return history_service_pb2.LoadContextResponse(items=[item], referenced_items=[item, item])
+
+    async def CreateResponse(self, request, context):
+        self._note(request)
+        return history_service_pb2.CreateResponseResponse()
+
+    async def FinishResponse(self, request, context):
+        self._note(request)
+        return history_service_pb2.FinishResponseResponse()
+
+    def _note(self, request):
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def history():
+    return RecordingHistory()
+
+
+@pytest.fixture
+async def store(history):
+    def register(server):
+        history_service_pb2_grpc.add_HistoryServiceServicer_to_server(history, server)
+
+    service = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+    call_as("user_1")
+    async with grpc_client(HistoryServiceStub, service, register) as client:
+        yield HistoryResponseStore(client)
+
+
+def response(status, **more):
+    return {
+        "id": "resp_1",
+        "status": status,
+        "created_at": 1_700_000_000,
+        "previous_response_id": None,
+        "conversation": None,
+        "output": [],
+        **more,
+    }
+
+
+async def test_context_is_parsed(store, history):
+    context = await store.load_context(previous_response_id="resp_0", conversation_id="", item_ids=["msg_1", "msg_1"])
+
+    assert context == Context(items=(MESSAGE,), referenced=(MESSAGE, MESSAGE))
+    assert history.requests[0].previous_response_id == "resp_0"
+    assert history.requests[0].item_ids == ["msg_1", "msg_1"]
+
+
+async def test_beginning_is_stored_with_its_input(store, history):
+    await store.create(response("in_progress", previous_response_id="resp_0"), input_items=[MESSAGE])
+
+    stored = history.requests[0]
+    assert stored.response.status == ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
+    assert stored.response.previous_response_id == "resp_0"
+    assert stored.response.create_time.seconds == 1_700_000_000
+    assert [(item.id, orjson.loads(item.body)) for item in stored.input] == [("msg_1", MESSAGE)]
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [
+        ("completed", ResponseStatus.RESPONSE_STATUS_COMPLETED),
+        ("incomplete", ResponseStatus.RESPONSE_STATUS_INCOMPLETE),
+        ("failed", ResponseStatus.RESPONSE_STATUS_FAILED),
+        ("cancelled", ResponseStatus.RESPONSE_STATUS_CANCELLED),
+    ],
+)
+async def test_output_is_stored_as_items_and_not_in_the_body(store, history, status, stored):
+    await store.finish(response(status, conversation={"id": "conv_1"}, output=[MESSAGE]))
+
+    request = history.requests[0]
+    assert request.response.status == stored
+    assert request.response.conversation_id == "conv_1"
+    assert "output" not in orjson.loads(request.response.body)
+    assert [orjson.loads(item.body) for item in request.output] == [MESSAGE]
+
+
+async def test_refusal_of_history_passes_through(store, history):
+    history.error = NotFoundError("No such response.", param="previous_response_id")
+
+    with pytest.raises(NotFoundError) as caught:
+        await store.load_context(previous_response_id="resp_0", conversation_id="", item_ids=[])
+
+    assert caught.value.param == "previous_response_id"
