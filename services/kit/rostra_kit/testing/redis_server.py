@@ -1,7 +1,4 @@
-"""A Redis server as a child process: a real one where it is installed, fakeredis' TCP server otherwise.
-
-Run as a module it **is** the latter: `python -m rostra_kit.testing.redis_server PORT`.
-"""
+"""A Redis server as a child process: a real one where it is installed, the embedded stack's otherwise."""
 
 import os
 import shutil
@@ -14,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 20.0
@@ -77,8 +74,8 @@ def installed_redis() -> str | None:
 
 
 def fakeredis_command(port: int) -> list[str]:
-    """Return the command that serves fakeredis on a port of 127.0.0.1."""
-    return [sys.executable, "-m", __spec__.name, str(port)]
+    """Return the command that serves the embedded stack's Redis, fakeredis, on a port of 127.0.0.1."""
+    return [sys.executable, "-m", "rostra_stack.embedded_redis", str(port)]
 
 
 def redis_command(executable: str, port: int) -> list[str]:
@@ -104,37 +101,3 @@ def free_port() -> int:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def serve_fakeredis(port: int) -> None:
-    """Serve fakeredis until the process ends."""
-    # A development dependency, needed in the child process only.
-    from fakeredis import TcpFakeServer  # noqa: PLC0415
-    from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # noqa: PLC0415
-
-    class Handler(TCPFakeRequestHandler):
-        """Answers an error and goes on, as Redis does; fakeredis closes the connection after any error."""
-
-        def setup(self) -> None:
-            """Have errors returned, which are then written like any reply."""
-            super().setup()
-            read_response = self.current_client.read_response
-
-            def read_response_or_error() -> object:
-                try:
-                    return read_response()
-                except ResponseError as error:
-                    return error
-
-            # On this one connection, in place of the class's method.
-            self.current_client.read_response = read_response_or_error  # type: ignore[method-assign,assignment]
-
-    # Its default of 5 makes a burst of connections wait for seconds.
-    TcpFakeServer.request_queue_size = 128
-    server = TcpFakeServer((_HOST, port))
-    server.RequestHandlerClass = Handler
-    server.serve_forever()
-
-
-if __name__ == "__main__":
-    serve_fakeredis(int(sys.argv[1]))
