@@ -44,14 +44,13 @@ class EchoProvider:
         """Complete a chat and yield its chunks, word by word: see `Provider`."""
         together: list[Frame] = []
         turns_at_once = 1 if self._word_delay_seconds else _TURNS_AT_ONCE
-        for number, turn in enumerate(_answer(model, body).turns(), start=1):
-            together += turn
-            if number % turns_at_once == 0:
+        for number, turn in enumerate(_answer(model, body).turns()):
+            if number and number % turns_at_once == 0:
                 yield together
                 together = []
                 await asyncio.sleep(self._word_delay_seconds)
-        if together:
-            yield together
+            together += turn
+        yield together
 
     async def list_models(self) -> list[Model]:
         """Return `echo`: see `Provider`."""
