@@ -13,6 +13,7 @@ from rostra_chat.responses.request import ResponseRequest
 from rostra_chat.responses.response_object import Response, begun
 from rostra_chat.responses.store import Context, Item
 from rostra_chat.responses.to_chat import to_chat
+from rostra_chat.responses.truncation import truncate
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
 from rostra_kit.items import normalise_item
@@ -71,6 +72,8 @@ def make_plan(
             param="input",
         )
     body = to_chat(request, items, model=model)
+    if request.truncation == "auto":
+        body = truncate(body, model=model)
     return RunPlan(
         model=model,
         provider=provider,
