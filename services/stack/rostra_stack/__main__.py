@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rostra_kit.shutdown import Shutdown
@@ -26,17 +27,23 @@ def main() -> int:
 async def _run(config: StackConfig) -> None:
     shutdown = Shutdown()
     shutdown.listen()
+    serving = asyncio.create_task(_serve(config))
+    stopping = asyncio.create_task(shutdown.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        _say("\nStopping ...")
+        serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _serve(config: StackConfig) -> None:
     started = time.monotonic()
     _say(f"Rostra is starting. Data: {config.data}  Logs: {config.data / 'logs'}")
     async with Stack(config, on_ready=lambda name, seconds: _say(f"  {name:<10} ready after {seconds:.1f} s")) as stack:
         _introduce(stack, await local_api_key(stack.gateway_urls[0], config.data), time.monotonic() - started)
-        failing = asyncio.create_task(stack.wait_failed())
-        stopping = asyncio.create_task(shutdown.wait())
-        await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if failing.done():
-            failing.result()
-        failing.cancel()
-        _say("\nStopping ...")
+        await stack.wait_failed()
 
 
 def _introduce(stack: Stack, api_key: str, seconds: float) -> None:

@@ -106,7 +106,7 @@ class Child:
             case "http":
                 return b" 200 " in await self._exchange(b"GET /readyz HTTP/1.0\r\n\r\n")
             case "tcp":
-                return b"PONG" in await self._exchange(b"PING\r\n")
+                return b"PONG" in await self._exchange(b"*1\r\n$4\r\nPING\r\n")
 
     async def _grpc_ready(self) -> bool:
         async with grpc.aio.insecure_channel(
