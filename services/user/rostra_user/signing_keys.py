@@ -1,10 +1,12 @@
 """The keys that access tokens are signed with: files in a folder, so that they can be rotated without a restart."""
 
 import asyncio
+import fcntl
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -82,23 +84,29 @@ def read_keys(directory: Path) -> Mapping[str, Ed25519PrivateKey]:
 
 
 def create_first_key(directory: Path, now: datetime) -> None:
-    """Put a new key, named after the moment, into `directory` if it has none; another process may be doing the same."""
+    """Put a new key, named after the moment, into `directory` if it has none; of several processes one does."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(directory.glob("*.pem")):
-        return
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = directory / f"{now:%Y-%m-%dT%H-%M-%SZ}.pem"
-    unfinished = path.with_suffix(f".{os.getpid()}.new")
-    with open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(pem)
-    # A link appears whole and never replaces a key that another process was quicker to make.
-    try:
-        path.hardlink_to(unfinished)
-    except FileExistsError:
-        return
-    finally:
-        unfinished.unlink()
+    with _locked(directory):
+        if any(directory.glob("*.pem")):
+            return
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path = directory / f"{now:%Y-%m-%dT%H-%M-%SZ}.pem"
+        unfinished = path.with_suffix(".new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(pem)
+        unfinished.rename(path)
     logger.warning("made a first signing key, for development", extra={"kid": path.stem})
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keep other processes out until the context closes or this process dies."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:

@@ -30,6 +30,19 @@ class MissingParentError(ConflictError):
     """A row refers to one that is gone."""
 
 
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise what a driver raises as one of our own errors."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _meaning(error) from error
+    except RuntimeError as error:
+        if not is_dead_socket(error):
+            raise
+        raise _outage() from error
+
+
 class Database:
     """Runs functions inside transactions."""
 
@@ -42,7 +55,7 @@ class Database:
         Raises:
             UnavailableError: The database cannot be reached.
         """
-        with _translated_errors():
+        with translated_errors():
             async with self._engine.connect() as connection:
                 return await work(connection)
 
@@ -82,7 +95,7 @@ class Database:
         return await uninterrupted(self._write(work))
 
     async def _write(self, work: Work[ResultT]) -> ResultT:
-        with _translated_errors():
+        with translated_errors():
             for attempt in range(1, _ATTEMPTS):
                 try:
                     return await self._once(work)
@@ -95,18 +108,6 @@ class Database:
     async def _once(self, work: Work[ResultT]) -> ResultT:
         async with self._engine.begin() as connection:
             return await work(connection)
-
-
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise _meaning(error) from error
-    except RuntimeError as error:
-        if not is_dead_socket(error):
-            raise
-        raise _outage() from error
 
 
 def _meaning(error: SQLAlchemyError) -> AppError:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import rostra_user
 from rostra_kit.errors import UnavailableError
+from rostra_user.sql.database import translated_errors
 
 NEWEST = "head"
 NOTHING = "base"
@@ -42,8 +43,9 @@ async def check_schema(engine: AsyncEngine) -> None:
 
     During an update old pods meet the new schema: migrations only ever add what old code can ignore.
     """
-    async with engine.connect() as connection:
-        current = await connection.run_sync(_current_revision)
+    with translated_errors():
+        async with engine.connect() as connection:
+            current = await connection.run_sync(_current_revision)
     scripts = ScriptDirectory.from_config(_config())
     known = {script.revision for script in scripts.walk_revisions()}
     if current is None or (current in known and current != scripts.get_current_head()):

@@ -1,0 +1,1 @@
+"""What tests of the user service start from."""
