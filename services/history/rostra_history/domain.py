@@ -121,11 +121,10 @@ class Response:
         return self.conversation_id is not None and self.status.ended_well
 
     def followed_by(self, items: Sequence[Item]) -> Self:
-        """Return the response with its path extended by `items`, which are placed."""
-        if not items:
+        """Return the response with its path extended by `items`, if these are placed."""
+        if not items or items[-1].seq is None:
             return self
-        last = items[-1]
-        return replace(self, leaf_id=last.id, next_seq=(last.seq or 0) + 1)
+        return replace(self, leaf_id=items[-1].id, next_seq=items[-1].seq + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 import itertools
 import json
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -8,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from support.servers import fresh_database
-from support.servers import mongodb_url as mongodb_url
 
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.domain import Item, PageRequest, ResponseStatus
@@ -21,6 +18,9 @@ from rostra_history.sqlite_store import open_sqlite_store
 from rostra_history.store import HistoryStore
 from rostra_kit.ids import new_id
 from rostra_kit.items import normalise_item
+from support.servers import fresh_database, mongodb_url
+
+__all__ = ["mongodb_url"]
 
 OpenStore = Callable[[], AbstractAsyncContextManager[HistoryStore]]
 
@@ -62,6 +62,12 @@ def user(new_user: Callable[[], "User"]) -> "User":
     return new_user()
 
 
+@pytest.fixture
+def user_of() -> Callable[..., "User"]:
+    """Makes a user of any store, on a service of its own."""
+    return lambda store, **arguments: User(new_service(store), **arguments)
+
+
 def new_service(store: HistoryStore) -> HistoryService:
     """Make a service whose clock never stands still."""
     clock = itertools.count(1_800_000_000_000_000)
@@ -71,8 +77,8 @@ def new_service(store: HistoryStore) -> HistoryService:
 class User:
     """Somebody with texts: says them, and reads them back."""
 
-    def __init__(self, service: HistoryService) -> None:
-        self.owner = new_id("user")
+    def __init__(self, service: HistoryService, *, owner: str = "") -> None:
+        self.owner = owner or new_id("user")
         self.service = service
 
     async def conversation(self, *texts: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rostra_history.domain import PageRequest
+from rostra_history.domain import PageRequest, ResponseStatus
 from rostra_history.drafts import NewItem
 from rostra_history.errors import ConversationNotFound, ItemNotFound, PreviousResponseNotFound, ResponseNotFound
 from rostra_kit.errors import AlreadyExistsError, InvalidArgumentError
@@ -210,7 +210,7 @@ async def test_deleted_response_cannot_be_finished(service, store, user) -> None
     with pytest.raises(ResponseNotFound):
         await user.end(response_id, "a")
     with pytest.raises(ResponseNotFound):
-        await store.responses.finish(replace(started, status="completed"), [], now_us=1)
+        await store.responses.finish(replace(started, status=ResponseStatus.COMPLETED), [], now_us=1)
     with pytest.raises(ResponseNotFound):
         await service.delete_response(owner=user.owner, response_id=response_id)
 

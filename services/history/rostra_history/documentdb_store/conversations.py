@@ -98,8 +98,9 @@ class DocumentdbConversationStore:
 
 def _beyond(start: Document, *, descending: bool) -> dict[str, Any]:
     """Return the filter for what follows `start` by age; the outer bound is the one that the index understands."""
-    time_us, operator = start["create_time_us"], "$lt" if descending else "$gt"
+    beyond, not_before = ("$lt", "$lte") if descending else ("$gt", "$gte")
+    time_us = start["create_time_us"]
     return {
-        "create_time_us": {operator + "e": time_us},
-        "$or": [{"create_time_us": {operator: time_us}}, {"_id": {operator: start["_id"]}}],
+        "create_time_us": {not_before: time_us},
+        "$or": [{"create_time_us": {beyond: time_us}}, {"_id": {beyond: start["_id"]}}],
     }

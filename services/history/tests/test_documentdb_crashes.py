@@ -1,0 +1,219 @@
+"""A writer that dies between any two writes loses nothing acknowledged and leaves nothing half done to be seen.
+
+Each test cuts an operation off at its first write, then at its second and so on, once before the write reaches the
+server and once after it; looks at what a reader sees; repeats the operation as a client would; and looks again.
+"""
+
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
+from rostra_history.errors import ConversationNotFound, ResponseNotFound
+from rostra_history.settings import DatabaseSettings
+from rostra_kit.errors import UnavailableError
+
+pytestmark = pytest.mark.integration
+
+WRITES = {"insert_one", "insert_many", "update_one", "bulk_write", "find_one_and_update", "delete_one", "delete_many"}
+MOST_WRITES = 8
+
+
+class Cut:
+    """Cuts the connection at the write of this number, before or after the server has made it."""
+
+    def __init__(self, *, at: int, after: bool) -> None:
+        self._left, self._after = at, after
+
+    async def write(self, collection: Any, name: str, arguments: tuple, options: dict) -> Any:
+        self._left -= 1
+        if self._left == 0 and not self._after:
+            raise AutoReconnect("cut before")
+        result = await getattr(collection, name)(*arguments, **options)
+        if self._left == 0:
+            raise AutoReconnect("cut after")
+        if self._left < 0:
+            raise AssertionError("a dead writer writes")
+        return result
+
+
+class CutCollection:
+    def __init__(self, collection: Any, cut: Cut) -> None:
+        self._collection, self._cut = collection, cut
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in WRITES:
+            return getattr(self._collection, name)
+        return lambda *arguments, **options: self._cut.write(self._collection, name, arguments, options)
+
+
+@pytest.fixture
+async def store(documentdb_settings: DatabaseSettings):
+    async with open_documentdb_store(documentdb_settings) as store:
+        await store.ping()
+        yield store
+
+
+@pytest.fixture(params=[(at, after) for at in range(1, MOST_WRITES + 1) for after in (False, True)])
+def cut_store(request: pytest.FixtureRequest, store: DocumentdbHistoryStore) -> DocumentdbHistoryStore:
+    at, after = request.param
+    cut, real = Cut(at=at, after=after), store._database
+    database = SimpleNamespace(
+        read=real.read,
+        write=real.write,
+        ping=real.ping,
+        conversations=CutCollection(real.conversations, cut),
+        items=CutCollection(real.items, cut),
+        responses=CutCollection(real.responses, cut),
+    )
+    return DocumentdbHistoryStore(database)
+
+
+async def texts_agree(user, conversation_id: str) -> list[str]:
+    """Check that list and context show the same, and return it."""
+    texts = await user.texts(conversation_id)
+    assert await user.context(conversation=conversation_id) == texts
+    return texts
+
+
+async def test_cut_ending_is_finished_by_whoever_tries_again(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("hello")
+    response_id = await user.begin("q1", "q2", conversation=conversation_id)
+    acknowledged = True
+    try:
+        await user_of(cut_store, owner=user.owner).end(response_id, "yes")
+    except UnavailableError:
+        acknowledged = False
+
+    if await user.status(response_id) == "completed":
+        assert await texts_agree(user, conversation_id) == ["hello", "q1", "q2", "yes"]
+        assert await user.output(response_id) == ["yes"]
+    else:
+        assert not acknowledged
+        assert await user.output(response_id) == []
+        assert (await user.context(conversation=conversation_id))[0] == "hello"
+
+    await user.say(conversation_id, "meanwhile")
+    assert (await user.context(conversation=conversation_id))[-1] == "meanwhile"
+    await user.end(response_id, "no", status="failed")
+
+    texts = await texts_agree(user, conversation_id)
+    if await user.status(response_id) == "failed":
+        assert (texts, await user.output(response_id)) == (["hello", "meanwhile"], ["no"])
+    else:
+        assert await user.output(response_id) == ["yes"]
+        assert [text for text in texts if text != "meanwhile"] == ["hello", "q1", "q2", "yes"]
+        before = texts[: texts.index("yes") + 1]
+        assert await user.context(previous=response_id) == before
+
+
+async def test_cut_ending_repeated_as_it_was_completes(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("hello")
+    response_id = await user.begin("q", conversation=conversation_id)
+    started = await store.responses.get(owner=user.owner, response_id=response_id)
+    calls: list[tuple] = []
+    cut_user = user_of(cut_store, owner=user.owner)
+    finish = cut_store.responses.finish
+
+    async def recorded(*arguments, **options):
+        calls.append((arguments, options))
+        await finish(*arguments, **options)
+
+    cut_store.responses.finish = recorded
+    with suppress(UnavailableError):
+        await cut_user.end(response_id, "a")
+    [(arguments, options)] = calls
+    await store.responses.finish(*arguments, **options)
+    await store.responses.finish(*arguments, **options)
+    assert started.leaf_id is None
+    assert await texts_agree(user, conversation_id) == ["hello", "q", "a"]
+    assert await user.context(previous=response_id) == ["hello", "q", "a"]
+
+
+async def test_cut_append_leaves_all_or_nothing_in_the_path(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("hello")
+    with suppress(UnavailableError):
+        await user_of(cut_store, owner=user.owner).say(conversation_id, "one", "two")
+    assert await texts_agree(user, conversation_id) in (["hello"], ["hello", "one", "two"])
+    await user.say(conversation_id, "three")
+    assert await texts_agree(user, conversation_id) in (["hello", "three"], ["hello", "one", "two", "three"])
+
+
+async def test_cut_creation_can_be_repeated(store, cut_store, user_of) -> None:
+    user, cut_user = user_of(store), user_of(cut_store)
+    cut_user.owner = user.owner
+    first = await user.turn("q", "a")
+    response_id = "resp_" + user.owner
+    items = None
+    create = cut_store.responses.create
+
+    async def recorded(response, given):
+        nonlocal items
+        items = (response, given)
+        await create(response, given)
+
+    cut_store.responses.create = recorded
+    with suppress(UnavailableError):
+        await cut_user.begin("q2", previous=first, response_id=response_id)
+    await store.responses.create(*items)
+    await user.end(response_id, "a2")
+    assert await user.context(previous=response_id) == ["q", "a", "q2", "a2"]
+
+
+async def test_cut_conversation_is_there_whole_or_not_at_all(store, cut_store, user_of) -> None:
+    user = user_of(cut_store)
+    with suppress(UnavailableError):
+        await user.conversation("one", "two")
+    reader = user_of(store, owner=user.owner)
+    async with store._database.conversations.find({"owner": user.owner}) as cursor:
+        conversation_ids = [document["_id"] async for document in cursor]
+    for conversation_id in conversation_ids:
+        assert await texts_agree(reader, conversation_id) == ["one", "two"]
+
+
+async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("one")
+    response_id = await user.turn("q", "a", conversation=conversation_id)
+    key = {"owner": user.owner, "conversation_id": conversation_id}
+    try:
+        await cut_store.conversations.delete(**key)
+        hidden = True
+    except UnavailableError:
+        with suppress(ConversationNotFound):
+            await store.conversations.get(**key)
+            assert await user.texts(conversation_id) == ["one", "q", "a"]
+        with suppress(ConversationNotFound):
+            await store.conversations.delete(**key)
+        hidden = True
+    assert hidden
+    with pytest.raises(ConversationNotFound):
+        await store.conversations.get(**key)
+    with pytest.raises(ResponseNotFound):
+        await store.responses.get(owner=user.owner, response_id=response_id)
+    assert await count_all(store, user) == 0
+
+
+async def test_cut_deletion_of_a_response_is_finished_by_the_next(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    response_id = await user.turn("q", "a")
+    key = {"owner": user.owner, "response_id": response_id}
+    with suppress(UnavailableError):
+        await cut_store.responses.delete(**key)
+    with suppress(ResponseNotFound):
+        await store.responses.delete(**key)
+    with pytest.raises(ResponseNotFound):
+        await store.responses.get(**key)
+    assert await count_all(store, user) == 0
+
+
+async def count_all(store: DocumentdbHistoryStore, user) -> int:
+    database = store._database
+    collections = (database.conversations, database.items, database.responses)
+    return sum([await collection.count_documents({"owner": user.owner}) for collection in collections])

@@ -1,0 +1,136 @@
+"""What only the DocumentDB store has to show: which operators it uses, which indexes, how it does without a server."""
+
+import ast
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteConcernError
+
+from rostra_history import documentdb_store
+from rostra_history.documentdb_store import open_documentdb_store
+from rostra_history.documentdb_store.places import Place, recall
+from rostra_history.settings import DatabaseSettings
+from rostra_kit.errors import InvalidArgumentError, UnavailableError
+
+# Of what Amazon DocumentDB 5.0 offers, what there is a need for.
+OPERATORS = {"$set", "$inc", "$push", "$each", "$slice", "$in", "$nin", "$ne", "$lt", "$lte", "$gt", "$gte", "$or"}
+# Aggregations, change streams, transactions and commands of MongoDB's own go beyond it, or nearly.
+METHODS = {"aggregate", "aggregate_raw_batches", "watch", "start_session", "start_transaction", "with_transaction"}
+OPTIONS = {"collation", "hint", "array_filters", "let", "session", "no_cursor_timeout", "cursor_type"}
+
+
+@pytest.mark.parametrize("path", sorted(Path(documentdb_store.__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+def test_only_operators_of_amazon_documentdb_are_used(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {text for text in strings if text.startswith("$")} <= OPERATORS
+    assert not {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & METHODS
+    assert not {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)} & OPTIONS
+
+
+async def test_absent_server_is_unavailable_at_once() -> None:
+    settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", timeout_seconds=0.2)
+    async with open_documentdb_store(settings) as store:
+        started = time.monotonic()
+        calls = [
+            store.ping(),
+            store.conversations.get(owner="u", conversation_id="c"),
+            store.items.load_thread(owner="u", thread_id="t", end_seq=1),
+            store.responses.delete(owner="u", response_id="r"),
+            store.delete_owner(owner="u"),
+        ]
+        for call in calls:
+            with pytest.raises(UnavailableError) as caught:
+                await call
+            assert caught.value.retry_after_seconds == 1
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("error", "translated"),
+    [
+        (WriteConcernError("waiting for replication timed out"), UnavailableError),
+        (DocumentTooLarge("too large"), InvalidArgumentError),
+        (BulkWriteError({"writeErrors": [{"code": 1}]}), BulkWriteError),
+    ],
+)
+async def test_errors_of_the_driver_are_translated(error: Exception, translated: type[Exception]) -> None:
+    async def fail() -> None:
+        raise error
+
+    async with open_documentdb_store(DatabaseSettings(url="mongodb://127.0.0.1:1/")) as store:
+        with pytest.raises(translated):
+            await store._database.read(fail())
+        with pytest.raises(translated):
+            await store._database.write(fail())
+
+
+def append(key: str, count: int, leaf_id: str) -> dict:
+    return {"key": key, "count": count, "leaf_id": leaf_id}
+
+
+def test_places_are_recalled_by_key() -> None:
+    conversation = {
+        "next_seq": 7,
+        "leaf_id": "c2",
+        "appends": [append("a", 2, "a2"), append("b", 3, "b3"), append("c", 2, "c2")],
+    }
+    assert recall(conversation, "a") == Place(0, None)
+    assert recall(conversation, "b") == Place(2, "a2")
+    assert recall(conversation, "c") == Place(5, "b3")
+    assert recall(conversation, "unknown") == Place(7, "c2")
+
+
+def test_forgotten_parent_is_a_name_that_no_item_has() -> None:
+    conversation = {"next_seq": 9, "leaf_id": "b2", "appends": [append("resp_b", 2, "b2")]}
+    assert recall(conversation, "resp_b") == Place(7, "resp_b")
+
+
+@pytest.mark.integration
+async def test_every_query_of_a_list_uses_its_index(documentdb_settings: DatabaseSettings) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        await store.ping()
+        database = store._database
+        newest = [("seq", -1)]
+        plans = {
+            "by_age": database.conversations.find({"owner": "u", "create_time_us": {"$lte": 5}}),
+            "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
+            "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
+            "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),
+        }
+        for index, cursor in plans.items():
+            assert f'"{index}"' in json.dumps(await cursor.explain(), default=str)
+
+
+@pytest.mark.integration
+async def test_cancelled_write_ends_whole(documentdb_settings: DatabaseSettings, user_of) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        await store.ping()
+        user = user_of(store)
+        conversation_id = await user.conversation()
+        writes = [asyncio.create_task(user.say(conversation_id, f"{n}a", f"{n}b")) for n in range(20)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        for write in writes:
+            write.cancel()
+        await asyncio.gather(*writes, return_exceptions=True)
+    async with open_documentdb_store(documentdb_settings) as store:
+        members = await user_of(store, owner=user.owner).members(conversation_id)
+    assert [item.seq for item in members] == list(range(40))
+
+
+@pytest.mark.integration
+async def test_conversation_remembers_a_bounded_number_of_appends(
+    documentdb_settings: DatabaseSettings, user_of
+) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        user = user_of(store)
+        conversation_id = await user.conversation("first")
+        for n in range(70):
+            await user.say(conversation_id, str(n))
+        document = await store._database.conversations.find_one({"_id": conversation_id})
+        assert len(document["appends"]) == 64
+        assert len(await user.context(conversation=conversation_id)) == 71

@@ -1,0 +1,134 @@
+"""What only the SQLite store has to show: durability, upgrades, sharing a file."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from rostra_history.sqlite_store import open_sqlite_store
+from rostra_history.sqlite_store.database import open_database
+from rostra_kit.errors import UnavailableError
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from rostra_history.domain import Conversation
+from rostra_history.sqlite_store import open_sqlite_store
+
+async def write():
+    async with open_sqlite_store(Path(sys.argv[1])) as store:
+        for n in range(10**9):
+            conversation = Conversation(
+                id=f"conv_{n}", owner="u", metadata={}, title="", create_time_us=n, update_time_us=n
+            )
+            await store.conversations.create(conversation, [])
+            print(conversation.id, flush=True)
+
+asyncio.run(write())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+async def test_what_was_stored_is_there_after_a_restart(path: Path, user_of) -> None:
+    async with open_sqlite_store(path) as store:
+        user = user_of(store)
+        conversation_id = await user.conversation("one")
+        await user.turn("two", "three", conversation=conversation_id)
+    async with open_sqlite_store(path) as store:
+        user = user_of(store, owner=user.owner)
+        assert await user.context(conversation=conversation_id) == ["one", "two", "three"]
+
+
+async def test_acknowledged_writes_survive_the_death_of_the_process(path: Path) -> None:
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    acknowledged = [(await writer.stdout.readline()).decode().strip() for _ in range(30)]
+    os.kill(writer.pid, signal.SIGKILL)
+    acknowledged += (await writer.stdout.read()).decode().split("\n")[:-1]
+    await writer.wait()
+    async with open_sqlite_store(path) as store:
+        for conversation_id in acknowledged:
+            await store.conversations.get(owner="u", conversation_id=conversation_id)
+
+
+async def test_two_processes_worth_of_stores_share_a_file(path: Path, user_of) -> None:
+    async with open_sqlite_store(path) as one, open_sqlite_store(path) as two:
+        users = [user_of(one, owner="u"), user_of(two, owner="u")]
+        conversation_id = await users[0].conversation()
+        await asyncio.gather(*(users[n % 2].say(conversation_id, str(n)) for n in range(40)))
+        members = await users[1].members(conversation_id)
+    assert [item.seq for item in members] == list(range(40))
+
+
+async def test_cancelled_write_ends_whole(path: Path, user_of) -> None:
+    async with open_sqlite_store(path) as store:
+        user = user_of(store)
+        conversation_id = await user.conversation()
+        writes = [asyncio.create_task(user.say(conversation_id, f"{n}a", f"{n}b")) for n in range(20)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        for write in writes:
+            write.cancel()
+        await asyncio.gather(*writes, return_exceptions=True)
+    async with open_sqlite_store(path) as store:
+        user = user_of(store, owner=user.owner)
+        texts = await user.texts(conversation_id)
+    assert [text[:-1] for text in texts[::2]] == [text[:-1] for text in texts[1::2]]
+
+
+async def test_failed_transaction_leaves_nothing_and_does_not_block(path: Path) -> None:
+    async with open_database(path) as database:
+
+        async def fail(connection) -> None:
+            await connection.execute("INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0)")
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await database.write(fail)
+        assert await database.fetch("SELECT * FROM response") == []
+        await database.write(lambda connection: connection.execute("DELETE FROM response"))
+
+
+async def test_broken_file_is_unavailable(path: Path) -> None:
+    async with open_sqlite_store(path) as store:
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE conversation")
+        connection.close()
+        with pytest.raises(UnavailableError) as caught:
+            await store.conversations.get(owner="u", conversation_id="c")
+        assert caught.value.retry_after_seconds == 1
+
+
+async def test_file_of_a_newer_version_is_refused(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(RuntimeError, match="schema version 99"):
+        async with open_sqlite_store(path):
+            pass
+
+
+async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
+    queries = {
+        "conversation_by_age": "SELECT * FROM conversation WHERE owner = 'u' AND (create_time_us, id) < (1, 'c') "
+        "ORDER BY create_time_us DESC, id DESC LIMIT 9",
+        "item_by_conversation": "SELECT * FROM item WHERE owner = 'u' AND conversation_id = 'c' AND seq < 9 "
+        "AND NOT deleted ORDER BY seq DESC LIMIT 9",
+        "item_by_thread": "SELECT * FROM item WHERE owner = 'u' AND thread_id = 't' AND seq < 9 ORDER BY seq",
+        "item_by_response": "SELECT * FROM item WHERE owner = 'u' AND response_id = 'r' AND kind = 'input' "
+        "AND position < 9 AND NOT deleted ORDER BY position DESC LIMIT 9",
+    }
+    async with open_database(path) as database:
+        for index, query in queries.items():
+            plan = " ".join(row["detail"] for row in await database.fetch("EXPLAIN QUERY PLAN " + query))
+            assert index in plan
+            assert "TEMP B-TREE" not in plan
