@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 _CONTEXT_ITEMS = (0, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
-_CONTEXT_BYTES = tuple(4**power for power in range(5, 14))  # 1 KiB to 64 MiB
+_CONTEXT_CHARACTERS = tuple(4**power for power in range(5, 14))  # 1,024 to 67 million
 
 
 class HistoryMetrics:
@@ -31,9 +31,9 @@ class HistoryMetrics:
             buckets=_CONTEXT_ITEMS,
             registry=registry,
         )
-        self.context_bytes = Histogram(
-            "rostra_history_context_bytes",
+        self.context_characters = Histogram(
+            "rostra_history_context_characters",
             "Characters in the bodies of a loaded context.",
-            buckets=_CONTEXT_BYTES,
+            buckets=_CONTEXT_CHARACTERS,
             registry=registry,
         )

@@ -128,7 +128,7 @@ class HistoryService:
             items = path_to(thread.leaf_id, loaded)
         referenced = await self._store.items.get_many(owner=owner, item_ids=item_ids) if item_ids else []
         self._metrics.context_items.observe(len(items))
-        self._metrics.context_bytes.observe(sum(len(item.body) for item in items))
+        self._metrics.context_characters.observe(sum(len(item.body) for item in items))
         return Context(items, referenced)
 
     async def create_response(

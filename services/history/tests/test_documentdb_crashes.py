@@ -115,7 +115,6 @@ async def test_cut_ending_repeated_as_it_was_completes(store, cut_store, user_of
     user = user_of(store)
     conversation_id = await user.conversation("hello")
     response_id = await user.begin("q", conversation=conversation_id)
-    started = await store.responses.get(owner=user.owner, response_id=response_id)
     calls: list[tuple] = []
     cut_user = user_of(cut_store, owner=user.owner)
     finish = cut_store.responses.finish
@@ -130,7 +129,6 @@ async def test_cut_ending_repeated_as_it_was_completes(store, cut_store, user_of
     [(arguments, options)] = calls
     await store.responses.finish(*arguments, **options)
     await store.responses.finish(*arguments, **options)
-    assert started.leaf_id is None
     assert await texts_agree(user, conversation_id) == ["hello", "q", "a"]
     assert await user.context(previous=response_id) == ["hello", "q", "a"]
 
@@ -182,17 +180,12 @@ async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut
     conversation_id = await user.conversation("one")
     response_id = await user.turn("q", "a", conversation=conversation_id)
     key = {"owner": user.owner, "conversation_id": conversation_id}
-    try:
+    with suppress(UnavailableError):
         await cut_store.conversations.delete(**key)
-        hidden = True
-    except UnavailableError:
-        with suppress(ConversationNotFound):
-            await store.conversations.get(**key)
-            assert await user.texts(conversation_id) == ["one", "q", "a"]
-        with suppress(ConversationNotFound):
-            await store.conversations.delete(**key)
-        hidden = True
-    assert hidden
+    with suppress(ConversationNotFound):
+        assert await user.texts(conversation_id) == ["one", "q", "a"]
+    with suppress(ConversationNotFound):
+        await store.conversations.delete(**key)
     with pytest.raises(ConversationNotFound):
         await store.conversations.get(**key)
     with pytest.raises(ResponseNotFound):

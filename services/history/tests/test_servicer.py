@@ -1,0 +1,275 @@
+"""The RPCs, through a real server: every field of every message, and errors as clients get them."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra.common.v1.page_pb2 import Order
+from rostra.common.v1.page_pb2 import PageRequest as Page
+from rostra.history.v1 import history_service_pb2 as pb
+from rostra.history.v1 import response_pb2
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.history.v1.item_pb2 import Item
+from rostra.history.v1.response_pb2 import Response
+from rostra_history.app import build
+from rostra_history.servicer import HistoryServicer
+from rostra_history.settings import DatabaseSettings, Settings
+from rostra_kit.client import ServiceClient
+from rostra_kit.errors import AppError, InvalidArgumentError, NotFoundError, UnauthenticatedError
+from rostra_kit.testing.grpc import call_as, call_as_nobody, grpc_client
+
+SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
+METHODS = {method.name for method in SERVICE.methods} & vars(HistoryServicer).keys()
+COMPLETED = response_pb2.RESPONSE_STATUS_COMPLETED
+IN_PROGRESS = response_pb2.RESPONSE_STATUS_IN_PROGRESS
+
+
+class History:
+    """Calls RPCs by their names."""
+
+    def __init__(self, client: ServiceClient[HistoryServiceStub], registry: CollectorRegistry) -> None:
+        self._client = client
+        self.registry = registry
+
+    async def call(self, method: str, **fields) -> Message:
+        request = getattr(pb, f"{method}Request")(**fields)
+        return await self._client.call(getattr(self._client.stub, method), request)
+
+    async def new_conversation(self, *texts: str) -> str:
+        answer = await self.call("CreateConversation", items=[message(text) for text in texts])
+        return answer.conversation.id
+
+    async def new_response(self, response_id: str, *, answer: str = "", **links: str) -> None:
+        response = Response(id=response_id, status=IN_PROGRESS, body=b'{"id":1}', **links)
+        given = [Item(id=f"msg_{response_id}_in", body=message("q").body)]
+        await self.call("CreateResponse", response=response, input=given)
+        if answer:
+            output = [Item(id=f"msg_{response_id}_out", body=message(answer).body)]
+            finished = Response(id=response_id, status=COMPLETED, body=b'{"id":2}')
+            await self.call("FinishResponse", response=finished, output=output)
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[History]:
+    registry = CollectorRegistry()
+    settings = Settings(database=DatabaseSettings(url=f"sqlite:///{tmp_path}/history.db"))
+    async with (
+        build(settings, registry) as app,
+        grpc_client(HistoryServiceStub, SERVICE, app.register) as client,
+    ):
+        for check in app.readiness:
+            await check()
+        call_as("user_alice")
+        yield History(client, registry)
+
+
+def message(text: str) -> Item:
+    return Item(id="ignored", body=json.dumps({"role": "user", "content": text}).encode())
+
+
+def texts(items: Sequence[Item]) -> list[str]:
+    contents = [json.loads(item.body)["content"] for item in items]
+    return [content if isinstance(content, str) else content[0]["text"] for content in contents]
+
+
+async def test_conversation_is_created_read_changed_and_deleted(history: History) -> None:
+    created = (await history.call("CreateConversation", metadata={"a": "1"})).conversation
+    assert created.id.startswith("conv_")
+    assert created.create_time.seconds > 1_700_000_000
+    assert (dict(created.metadata), created.title, created.update_time) == ({"a": "1"}, "", created.create_time)
+    key = {"conversation_id": created.id}
+    assert (await history.call("GetConversation", **key)).conversation == created
+    changed = (await history.call("UpdateConversation", **key, metadata={"b": "2"}, title="T")).conversation
+    assert (dict(changed.metadata), changed.title) == ({"b": "2"}, "T")
+    assert (await history.call("UpdateConversation", **key)).conversation.title == "T"
+    await history.call("DeleteConversation", **key)
+    with pytest.raises(NotFoundError) as caught:
+        await history.call("GetConversation", **key)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND
+    assert caught.value.message == f"Conversation with id '{created.id}' not found."
+
+
+async def test_lists_are_newest_first_unless_asked_otherwise(history: History) -> None:
+    ids = [await history.new_conversation() for _ in range(3)]
+    newest = await history.call("ListConversations", page=Page(page_size=2))
+    assert [c.id for c in newest.conversations] == ids[:0:-1]
+    assert newest.has_more
+    rest = await history.call("ListConversations", page=Page(page_size=2, after_id=ids[1]))
+    assert [c.id for c in rest.conversations] == ids[:1]
+    assert not rest.has_more
+    oldest = await history.call("ListConversations", page=Page(order=Order.ORDER_ASCENDING))
+    assert [c.id for c in oldest.conversations] == ids
+
+
+async def test_page_without_a_size_has_twenty_elements(history: History) -> None:
+    conversation_id = await history.new_conversation(*map(str, range(20)))
+    await history.call("CreateItems", conversation_id=conversation_id, items=[message("20")])
+    page = await history.call("ListItems", conversation_id=conversation_id)
+    assert texts(page.items) == [str(n) for n in range(20, 0, -1)]
+    assert page.has_more
+
+
+async def test_items_are_created_in_normal_form_and_deleted(history: History) -> None:
+    conversation_id = await history.new_conversation()
+    call = Item(body=b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}","id":"mine"}')
+    created = await history.call("CreateItems", conversation_id=conversation_id, items=[message("Hi"), call])
+    body = json.loads(created.items[0].body)
+    assert body == {
+        "type": "message",
+        "id": created.items[0].id,
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_text", "text": "Hi"}],
+    }
+    assert created.items[1].id.startswith("fc_")
+    key = {"conversation_id": conversation_id, "item_id": created.items[0].id}
+    assert (await history.call("GetItem", **key)).item == created.items[0]
+    deleted = await history.call("DeleteItem", **key)
+    assert deleted.conversation.id == conversation_id
+    with pytest.raises(NotFoundError) as caught:
+        await history.call("GetItem", **key)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_ITEM_NOT_FOUND
+
+
+async def test_response_is_stored_finished_continued_and_deleted(history: History) -> None:
+    await history.new_response("resp_1", answer="a1")
+    got = await history.call("GetResponse", response_id="resp_1")
+    assert (got.response.id, got.response.status, got.response.body) == ("resp_1", COMPLETED, b'{"id":2}')
+    assert got.response.create_time.seconds > 1_700_000_000
+    assert texts(got.output) == ["a1"]
+    assert got.output[0].id == "msg_resp_1_out"
+    await history.new_response("resp_2", answer="a2", previous_response_id="resp_1")
+    second = (await history.call("GetResponse", response_id="resp_2")).response
+    assert (second.previous_response_id, second.conversation_id) == ("resp_1", "")
+    context = await history.call("LoadContext", previous_response_id="resp_2", item_ids=["msg_resp_1_out"])
+    assert texts(context.items) == ["q", "a1", "q", "a2"]
+    assert texts(context.referenced_items) == ["a1"]
+    given = await history.call("ListInputItems", response_id="resp_2")
+    assert [item.id for item in given.items] == ["msg_resp_2_in"]
+    await history.call("DeleteResponse", response_id="resp_2")
+    with pytest.raises(NotFoundError) as caught:
+        await history.call("GetResponse", response_id="resp_2")
+    assert caught.value.reason == ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND
+
+
+async def test_response_joins_its_conversation(history: History) -> None:
+    conversation_id = await history.new_conversation("hello")
+    await history.new_response("resp_1", answer="a", conversation_id=conversation_id)
+    assert texts((await history.call("LoadContext", conversation_id=conversation_id)).items) == ["hello", "q", "a"]
+    assert (await history.call("GetResponse", response_id="resp_1")).response.conversation_id == conversation_id
+
+
+async def test_unknown_previous_response_is_a_bad_parameter(history: History) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await history.call("LoadContext", previous_response_id="resp_x")
+    assert caught.value.reason == ErrorReason.ERROR_REASON_PREVIOUS_RESPONSE_NOT_FOUND
+    assert caught.value.message == "Previous response with id 'resp_x' not found."
+    assert caught.value.param == "previous_response_id"
+
+
+async def test_bodies_of_responses_are_kept_byte_for_byte(history: History) -> None:
+    body = b'{"\\u0000" :[1e400,"\\ud800"], "$x.y":\t' + str(2**70).encode() + b"}"
+    await history.call("CreateResponse", response=Response(id="resp_1", body=body), input=[Item(id="a", body=body)])
+    assert (await history.call("GetResponse", response_id="resp_1")).response.body == body
+    assert (await history.call("ListInputItems", response_id="resp_1")).items[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "param"),
+    [
+        ("CreateConversation", {"metadata": {"k" * 65: ""}}, "metadata"),
+        ("CreateConversation", {"items": [message("x")] * 21}, "items"),
+        ("CreateConversation", {"items": [message("x"), Item(body=b"{")]}, "items[1]"),
+        ("CreateConversation", {"items": [Item(body=b"\xff")]}, "items[0]"),
+        ("CreateConversation", {"items": [Item(body=b'{"role":"user"}')]}, "items[0].content"),
+        ("CreateConversation", {"items": [Item(body=b'{"role":"user","content":"\\udfff"}')]}, "items[0]"),
+        ("ListConversations", {"page": Page(page_size=-1)}, "limit"),
+        ("ListConversations", {"page": Page(after_id="conv_x")}, "after"),
+        ("UpdateConversation", {"conversation_id": "conv_x", "title": "t" * 201}, "title"),
+        ("LoadContext", {"previous_response_id": "a", "conversation_id": "b"}, "previous_response_id"),
+        ("CreateResponse", {"response": Response(body=b"{}")}, "response.id"),
+        ("CreateResponse", {"response": Response(id="a", body=b"\xff")}, "response.body"),
+        ("CreateResponse", {"response": Response(id="a"), "input": [Item(body=b"{}")]}, "input[0].id"),
+        ("FinishResponse", {"response": Response(id="a")}, "status"),
+        ("FinishResponse", {"response": Response(id="a", status=IN_PROGRESS)}, "status"),
+    ],
+)
+async def test_impossible_request_names_its_parameter(history: History, method, fields, param) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await history.call(method, **fields)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+async def test_nobody_gets_an_answer_without_a_caller(history: History, method: str) -> None:
+    call_as_nobody()
+    with pytest.raises(UnauthenticatedError):
+        await history.call(method)
+
+
+# How somebody else calls each RPC that names something; a new RPC belongs here, or to those that name nothing.
+FOREIGN = {
+    "GetConversation": {"conversation_id": "CONV"},
+    "UpdateConversation": {"conversation_id": "CONV"},
+    "DeleteConversation": {"conversation_id": "CONV"},
+    "CreateItems": {"conversation_id": "CONV", "items": [message("x")]},
+    "ListItems": {"conversation_id": "CONV"},
+    "GetItem": {"conversation_id": "CONV", "item_id": "ITEM"},
+    "DeleteItem": {"conversation_id": "CONV", "item_id": "ITEM"},
+    "LoadContext": {"conversation_id": "CONV"},
+    "FinishResponse": {"response": Response(id="resp_1", status=COMPLETED)},
+    "GetResponse": {"response_id": "resp_1"},
+    "DeleteResponse": {"response_id": "resp_1"},
+    "ListInputItems": {"response_id": "resp_1"},
+    "CreateResponse": {"response": Response(id="resp_2", previous_response_id="resp_1")},
+}
+NAMES_NOTHING = {"CreateConversation", "ListConversations", "DeleteUserData"}
+
+
+@pytest.mark.parametrize("method", sorted(METHODS - NAMES_NOTHING))
+async def test_what_is_anothers_does_not_exist(history: History, method: str) -> None:
+    conversation_id = await history.new_conversation("secret")
+    item_id = (await history.call("ListItems", conversation_id=conversation_id)).items[0].id
+    await history.new_response("resp_1", answer="a")
+    names = {"CONV": conversation_id, "ITEM": item_id}
+    fields = {
+        name: names.get(value, value) if isinstance(value, str) else value for name, value in FOREIGN[method].items()
+    }
+    call_as("user_mallory")
+    with pytest.raises(AppError, match="not found") as caught:
+        await history.call(method, **fields)
+    expected = InvalidArgumentError if method == "CreateResponse" else NotFoundError
+    assert isinstance(caught.value, expected)
+    assert (await history.call("ListConversations")).conversations == []
+    await history.call("DeleteUserData")
+    call_as("user_alice")
+    assert texts((await history.call("ListItems", conversation_id=conversation_id)).items) == ["secret"]
+    assert texts((await history.call("GetResponse", response_id="resp_1")).output) == ["a"]
+
+
+async def test_deleted_user_data_is_gone(history: History) -> None:
+    conversation_id = await history.new_conversation("one")
+    await history.call("DeleteUserData")
+    with pytest.raises(NotFoundError):
+        await history.call("ListItems", conversation_id=conversation_id)
+
+
+async def test_what_is_stored_is_counted(history: History) -> None:
+    conversation_id = await history.new_conversation("one", "two")
+    await history.new_response("resp_1", answer="a", conversation_id=conversation_id)
+    await history.call("LoadContext", conversation_id=conversation_id)
+
+    def value(name: str, **labels: str) -> float | None:
+        return history.registry.get_sample_value(f"rostra_history_{name}", labels)
+
+    assert value("conversations_created_total") == 1
+    assert value("items_stored_total", source="direct") == 2
+    assert value("items_stored_total", source="input") == 1
+    assert value("items_stored_total", source="output") == 1
+    assert value("responses_finished_total", status="completed") == 1
+    assert value("context_items_sum") == 4
