@@ -110,8 +110,6 @@ class ChunkReducer:
 
     def _append(self, item: OutputItem, kind: TextKind, fragment: str, logprobs: Sequence[Logprob] = ()) -> None:
         """Let a text of an item grow; the deltas before it go first, so that events keep the order of the chunks."""
-        if self._last_item is not item:
-            self._flush()
         text = item.text(kind)
         if self._last_text is not text:
             self._flush()
