@@ -106,6 +106,7 @@ class ChunkReducer:
 
     def _open(self, item: ItemT) -> ItemT:
         self._items.append(item)
+        self._last_item = item
         return item
 
     def _append(self, item: OutputItem, kind: TextKind, fragment: str, logprobs: Sequence[Logprob] = ()) -> None:

@@ -218,6 +218,12 @@ def test_cut_answer_leaves_what_was_growing_incomplete(finish, reason):
     assert events[-1]["item"]["status"] == "incomplete"
 
 
+def test_call_that_is_cut_before_its_arguments_is_incomplete():
+    reducer, _ = reduce(delta(content="I look."), piece(0, call_id="a", name="f", arguments=""), ends("length"))
+
+    assert [item["status"] for item in reducer.output()] == ["completed", "incomplete"]
+
+
 def test_broken_answer_is_left_without_a_word():
     writer = EventWriter()
     reducer = ChunkReducer(writer)
