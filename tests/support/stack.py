@@ -5,7 +5,7 @@ The shared stack has two gateways and one of every other service; its models com
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ ResultT = TypeVar("ResultT")
 
 _OTHER_MODELS = ("unknown-fields", "many-fast", "no-usage", "huge", "status-400-context", "status-429-quota")
 _LOG_TAIL_LINES = 15
+_POLL_PAUSE_SECONDS = 0.02
 _START_AND_STOP_SECONDS = 100.0
 
 
@@ -193,6 +194,13 @@ def sdk(base_url: str, api_key: str) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=f"{base_url}/v1", api_key=api_key, max_retries=0, timeout=30)
 
 
+async def eventually(check: Callable[[], Awaitable[bool]], *, within_seconds: float) -> None:
+    """Ask again and again until `check` says yes, and raise TimeoutError when it does not in time."""
+    async with asyncio.timeout(within_seconds):
+        while not await check():  # noqa: ASYNC110 - what is awaited happens in other processes
+            await asyncio.sleep(_POLL_PAUSE_SECONDS)
+
+
 def said(items: Iterable[Any]) -> list[tuple[str, str]]:
     """Return role and text of each message among a response's or a conversation's items, as the SDK parsed them."""
     return [(item.role, part.text) for item in items if item.type == "message" for part in item.content]
@@ -235,6 +243,20 @@ async def other_client(stack: SharedStack, account: Account) -> AsyncIterator[As
     """Yield the same account's client of the second gateway."""
     async with sdk(stack.gateway_urls[1], account.api_key) as client:
         yield client
+
+
+@pytest.fixture
+async def http(stack: SharedStack) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the first gateway that is nobody yet."""
+    async with httpx.AsyncClient(base_url=stack.gateway_urls[0], timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+async def other_http(stack: SharedStack) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield the same of the second gateway."""
+    async with httpx.AsyncClient(base_url=stack.gateway_urls[1], timeout=30) as http:
+        yield http
 
 
 @pytest.fixture
