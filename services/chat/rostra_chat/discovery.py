@@ -26,6 +26,7 @@ class Discovery:
         self._settings = settings
         self._models: dict[str, Model] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._has_read = False
         self._last_reading = float("-inf")
 
     @property
@@ -55,7 +56,7 @@ class Discovery:
 
     async def wait_for_first(self) -> None:
         """Return when the first reading has ended, well or badly."""
-        if self._models is None and self._reading is not None:
+        if not self._has_read:
             await self._read_shared()
 
     async def close(self) -> None:
@@ -79,5 +80,6 @@ class Discovery:
         else:
             self._models = {model.id: model for model in listed}
         finally:
+            self._has_read = True
             self._last_reading = time.monotonic()
             self._reading = None

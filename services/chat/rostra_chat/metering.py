@@ -19,8 +19,8 @@ from rostra_kit.context import current_caller
 from rostra_kit.errors import UnavailableError
 from rostra_kit.ids import new_id
 from rostra_kit.limits import Grant, Limiter, LimitsUnavailable, Refusal
+from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
 
-_HOLD_SECONDS = 120.0
 _RENEWALS_PER_HOLD = 3
 _RETRY_AFTER_SECONDS = 1.0
 
@@ -38,6 +38,7 @@ class Meter:
         usage_log: Takes a usage event for every settled call.
         load_spent: Answers what the caller spent in a month, `YYYY-MM`, in millionths of the currency unit.
         metrics: Counts tokens and money.
+        hold_seconds: How long money stays held should this process die; a call that runs longer renews its hold.
         now: The time, in UTC.
     """
 
@@ -48,6 +49,7 @@ class Meter:
         *,
         load_spent: LoadSpent,
         metrics: ChatMetrics,
+        hold_seconds: float = DEFAULT_HOLD_SECONDS,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.limiter = limiter
@@ -55,6 +57,7 @@ class Meter:
         self.metrics = metrics
         self.now = now
         self._load_spent = load_spent
+        self._hold_seconds = hold_seconds
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def reserve(self, *, model: Model, input_tokens: int, max_output_tokens: int) -> "Charge":
@@ -82,7 +85,9 @@ class Meter:
         if not claims:
             return Charge(self, model=model, caller=caller, grant=None)
         try:
-            outcome = await self.limiter.reserve(claims, reservation_id=new_id("charge"), hold_seconds=_HOLD_SECONDS)
+            outcome = await self.limiter.reserve(
+                claims, reservation_id=new_id("charge"), hold_seconds=self._hold_seconds
+            )
         except LimitsUnavailable as error:
             raise UnavailableError(
                 error.message,

@@ -15,9 +15,12 @@ JSON = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
     max_leaves=10,
 )
-KEYWORDS = st.sampled_from(
-    "type enum const properties required items prefixItems minItems maxItems minimum maximum exclusiveMinimum "
-    "multipleOf minLength maxLength format $ref anyOf allOf oneOf additionalProperties minProperties".split()
+KEYWORDS = st.one_of(
+    st.sampled_from(["type", "enum", "const", "format", "minLength", "maxLength"]),
+    st.sampled_from(["properties", "required", "additionalProperties", "minProperties"]),
+    st.sampled_from(["items", "prefixItems", "minItems", "maxItems"]),
+    st.sampled_from(["minimum", "maximum", "exclusiveMinimum", "multipleOf"]),
+    st.sampled_from(["$ref", "anyOf", "allOf", "oneOf"]),
 )
 TYPES = st.sampled_from(["object", "array", "string", "number", "integer", "boolean", "null"])
 
