@@ -25,9 +25,10 @@ from rostra_kit.errors import (
 from rostra_kit.status import reason_name
 from rostra_kit.testing.grpc import call_as
 from support.provider import ScriptedProvider
+from support.provider_call import Call
 from support.provider_reply import GREETING, numbered_text
 from support.provider_script import FAULT_MODELS, GOOD_MODELS
-from support.provider_wire import PROMPT_TOKENS
+from support.provider_wire import PROMPT_TOKENS, frame
 
 Client = ServiceClient[Any]
 Read = Callable[[], Awaitable[list[UsageEvent]]]
@@ -62,7 +63,7 @@ async def chat(open_chat: Callable[..., Awaitable[Client]], provider: ScriptedPr
     return await open_chat(
         openai_base_url=provider.base_url,
         catalogue_file=catalogue,
-        provider={"first_byte_timeout_seconds": 0.5, "idle_timeout_seconds": 0.5, "answer_timeout_seconds": 0.5},
+        provider={"first_byte_timeout_seconds": 1, "idle_timeout_seconds": 1, "answer_timeout_seconds": 1},
     )
 
 
@@ -208,16 +209,25 @@ async def test_client_that_leaves_before_the_first_word_pays_for_the_input(
     assert [counts(event) for event in events] == [(INPUT_TOKENS, 0, True, CANCELLED)]
 
 
+async def speak_without_end(call: Call) -> None:
+    choice = {"index": 0, "delta": {"content": "word " * 20_000}, "finish_reason": None}
+    await call.start()
+    while True:
+        await call.send(frame({"object": "chat.completion.chunk", "choices": [choice]}))
+
+
 async def test_client_that_does_not_read_and_leaves_is_settled(
     chat: Client, provider: ScriptedProvider, read_usage_events: Read
 ) -> None:
-    provider.models.append("unpaced-20000")
-    async with aclosing(chat.stream(chat.stub.StreamChatCompletion, stream_request("unpaced-20000"))) as stream:
+    provider.models.append("endless")
+    provider.program("endless", speak_without_end)
+    async with aclosing(chat.stream(chat.stub.StreamChatCompletion, stream_request("endless"))) as stream:
         await anext(stream)
-        await asyncio.sleep(0.5)  # until flow control holds chat up in the midst of sending
+        await asyncio.sleep(0.3)  # until flow control holds chat up in the midst of sending, which nothing tells
+    await provider.wait_for_cancelled(1)
     events = await events_when_settled(read_usage_events)
     assert [event.outcome for event in events] == [CANCELLED]
-    assert events[0].output_tokens > 0
+    assert events[0].output_tokens > 10_000
 
 
 async def test_client_that_cancels_a_whole_answer_ends_the_call(
