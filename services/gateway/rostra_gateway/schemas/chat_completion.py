@@ -36,7 +36,7 @@ class ChatCompletionRequest(BaseModel):
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     n: Count | None = Field(None, le=128, description="Number of answers.")
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
+    temperature: float | None = Field(None, ge=0, le=2, strict=True)
+    top_p: float | None = Field(None, ge=0, le=1, strict=True)
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
     metadata: Metadata | None = None
