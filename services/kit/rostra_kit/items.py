@@ -65,7 +65,9 @@ def _item_type(item: dict[str, Any], param: str) -> str:
 
 
 def _status(item: dict[str, Any], param: str) -> str:
-    status = item.get("status") or "completed"
+    status = item.get("status")
+    if status is None:
+        return "completed"
     if status not in _STATUSES:
         raise InvalidArgumentError(f"A status is one of {', '.join(_STATUSES)}.", param=f"{param}.status")
     return str(status)
