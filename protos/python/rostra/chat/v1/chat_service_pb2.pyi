@@ -63,14 +63,16 @@ class StreamChatCompletionResponse(_message.Message):
     def __init__(self, frames: _Optional[bytes] = ..., limits: _Optional[_Iterable[_Union[_limit_state_pb2.LimitState, _Mapping]]] = ...) -> None: ...
 
 class ResponseState(_message.Message):
-    __slots__ = ("previous_response_id", "conversation_id", "store")
+    __slots__ = ("previous_response_id", "conversation_id", "store", "background")
     PREVIOUS_RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_FIELD_NUMBER: _ClassVar[int]
     previous_response_id: str
     conversation_id: str
     store: bool
-    def __init__(self, previous_response_id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., store: _Optional[bool] = ...) -> None: ...
+    background: bool
+    def __init__(self, previous_response_id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., store: _Optional[bool] = ..., background: _Optional[bool] = ...) -> None: ...
 
 class CreateResponseRequest(_message.Message):
     __slots__ = ("model", "body", "state")
@@ -107,3 +109,29 @@ class StreamResponseResponse(_message.Message):
     frames: bytes
     limits: _containers.RepeatedCompositeFieldContainer[_limit_state_pb2.LimitState]
     def __init__(self, frames: _Optional[bytes] = ..., limits: _Optional[_Iterable[_Union[_limit_state_pb2.LimitState, _Mapping]]] = ...) -> None: ...
+
+class FollowResponseRequest(_message.Message):
+    __slots__ = ("response_id", "starting_after")
+    RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
+    STARTING_AFTER_FIELD_NUMBER: _ClassVar[int]
+    response_id: str
+    starting_after: int
+    def __init__(self, response_id: _Optional[str] = ..., starting_after: _Optional[int] = ...) -> None: ...
+
+class FollowResponseResponse(_message.Message):
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: bytes
+    def __init__(self, frames: _Optional[bytes] = ...) -> None: ...
+
+class CancelResponseRequest(_message.Message):
+    __slots__ = ("response_id",)
+    RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
+    response_id: str
+    def __init__(self, response_id: _Optional[str] = ...) -> None: ...
+
+class CancelResponseResponse(_message.Message):
+    __slots__ = ("body",)
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    body: bytes
+    def __init__(self, body: _Optional[bytes] = ...) -> None: ...

@@ -68,6 +68,16 @@ class ChatServiceStub:
                 request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseRequest.SerializeToString,
                 response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseResponse.FromString,
                 _registered_method=True)
+        self.FollowResponse = channel.unary_stream(
+                '/rostra.chat.v1.ChatService/FollowResponse',
+                request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseResponse.FromString,
+                _registered_method=True)
+        self.CancelResponse = channel.unary_unary(
+                '/rostra.chat.v1.ChatService/CancelResponse',
+                request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServiceServicer:
@@ -119,6 +129,21 @@ class ChatServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FollowResponse(self, request, context):
+        """Streams the events of a background response, from any point and to its end, wherever it runs. Fails with
+        RESPONSE_NOT_FOUND, or with EVENTS_NOT_KEPT an hour after the response ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelResponse(self, request, context):
+        """Cancels a background response, wherever it runs, and returns it once it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -151,6 +176,16 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.StreamResponse,
                     request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseRequest.FromString,
                     response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseResponse.SerializeToString,
+            ),
+            'FollowResponse': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowResponse,
+                    request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseRequest.FromString,
+                    response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseResponse.SerializeToString,
+            ),
+            'CancelResponse': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelResponse,
+                    request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.FromString,
+                    response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -319,6 +354,60 @@ class ChatService:
             '/rostra.chat.v1.ChatService/StreamResponse',
             rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseRequest.SerializeToString,
             rostra_dot_chat_dot_v1_dot_chat__service__pb2.StreamResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/rostra.chat.v1.ChatService/FollowResponse',
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseRequest.SerializeToString,
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.FollowResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.chat.v1.ChatService/CancelResponse',
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.SerializeToString,
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.FromString,
             options,
             channel_credentials,
             insecure,

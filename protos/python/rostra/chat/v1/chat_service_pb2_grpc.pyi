@@ -49,6 +49,12 @@ class ChatServiceStub:
     """Makes a response, stored unless the request says otherwise, and returns it finished."""
     StreamResponse: _grpc.UnaryStreamMultiCallable[_chat_service_pb2.StreamResponseRequest, _chat_service_pb2.StreamResponseResponse]
     """Makes a response and streams its events while it is made. Fails with a status only before the first message."""
+    FollowResponse: _grpc.UnaryStreamMultiCallable[_chat_service_pb2.FollowResponseRequest, _chat_service_pb2.FollowResponseResponse]
+    """Streams the events of a background response, from any point and to its end, wherever it runs. Fails with
+    RESPONSE_NOT_FOUND, or with EVENTS_NOT_KEPT an hour after the response ended.
+    """
+    CancelResponse: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.CancelResponseRequest, _chat_service_pb2.CancelResponseResponse]
+    """Cancels a background response, wherever it runs, and returns it once it has ended."""
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -71,6 +77,12 @@ class ChatServiceAsyncStub(ChatServiceStub):
     """Makes a response, stored unless the request says otherwise, and returns it finished."""
     StreamResponse: _aio.UnaryStreamMultiCallable[_chat_service_pb2.StreamResponseRequest, _chat_service_pb2.StreamResponseResponse]  # type: ignore[assignment]
     """Makes a response and streams its events while it is made. Fails with a status only before the first message."""
+    FollowResponse: _aio.UnaryStreamMultiCallable[_chat_service_pb2.FollowResponseRequest, _chat_service_pb2.FollowResponseResponse]  # type: ignore[assignment]
+    """Streams the events of a background response, from any point and to its end, wherever it runs. Fails with
+    RESPONSE_NOT_FOUND, or with EVENTS_NOT_KEPT an hour after the response ended.
+    """
+    CancelResponse: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.CancelResponseRequest, _chat_service_pb2.CancelResponseResponse]  # type: ignore[assignment]
+    """Cancels a background response, wherever it runs, and returns it once it has ended."""
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs models: reserves tokens and money, calls the provider, stores what is to be remembered and settles.
@@ -126,5 +138,23 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_service_pb2.StreamResponseResponse], _abc.AsyncIterator[_chat_service_pb2.StreamResponseResponse]]:
         """Makes a response and streams its events while it is made. Fails with a status only before the first message."""
+
+    @_abc_1.abstractmethod
+    def FollowResponse(
+        self,
+        request: _chat_service_pb2.FollowResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_chat_service_pb2.FollowResponseResponse], _abc.AsyncIterator[_chat_service_pb2.FollowResponseResponse]]:
+        """Streams the events of a background response, from any point and to its end, wherever it runs. Fails with
+        RESPONSE_NOT_FOUND, or with EVENTS_NOT_KEPT an hour after the response ended.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelResponse(
+        self,
+        request: _chat_service_pb2.CancelResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_service_pb2.CancelResponseResponse, _abc.Awaitable[_chat_service_pb2.CancelResponseResponse]]:
+        """Cancels a background response, wherever it runs, and returns it once it has ended."""
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

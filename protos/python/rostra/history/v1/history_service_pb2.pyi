@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
 from rostra.common.v1 import page_pb2 as _page_pb2
 from rostra.history.v1 import conversation_pb2 as _conversation_pb2
 from rostra.history.v1 import item_pb2 as _item_pb2
@@ -167,28 +170,86 @@ class LoadContextResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., referenced_items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ...) -> None: ...
 
 class CreateResponseRequest(_message.Message):
-    __slots__ = ("response", "input")
+    __slots__ = ("response", "input", "job")
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
     response: _response_pb2.Response
     input: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
-    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ...) -> None: ...
+    job: _response_pb2.Job
+    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class CreateResponseResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class FinishResponseRequest(_message.Message):
-    __slots__ = ("response", "output")
+    __slots__ = ("response", "output", "lease")
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
     response: _response_pb2.Response
     output: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
-    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., output: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ...) -> None: ...
+    lease: _response_pb2.Lease
+    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., output: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., lease: _Optional[_Union[_response_pb2.Lease, _Mapping]] = ...) -> None: ...
 
 class FinishResponseResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ClaimResponseRequest(_message.Message):
+    __slots__ = ("lease_duration",)
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    lease_duration: _duration_pb2.Duration
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ClaimResponseResponse(_message.Message):
+    __slots__ = ("lease", "response", "job")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    lease: _response_pb2.Lease
+    response: _response_pb2.Response
+    job: _response_pb2.Job
+    def __init__(self, lease: _Optional[_Union[_response_pb2.Lease, _Mapping]] = ..., response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class RenewLeasesRequest(_message.Message):
+    __slots__ = ("leases", "lease_duration")
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    leases: _containers.RepeatedCompositeFieldContainer[_response_pb2.Lease]
+    lease_duration: _duration_pb2.Duration
+    def __init__(self, leases: _Optional[_Iterable[_Union[_response_pb2.Lease, _Mapping]]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class RenewLeasesResponse(_message.Message):
+    __slots__ = ("lost_response_ids", "cancelled_response_ids")
+    LOST_RESPONSE_IDS_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_RESPONSE_IDS_FIELD_NUMBER: _ClassVar[int]
+    lost_response_ids: _containers.RepeatedScalarFieldContainer[str]
+    cancelled_response_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lost_response_ids: _Optional[_Iterable[str]] = ..., cancelled_response_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReleaseResponseRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: _response_pb2.Lease
+    def __init__(self, lease: _Optional[_Union[_response_pb2.Lease, _Mapping]] = ...) -> None: ...
+
+class ReleaseResponseResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CancelResponseRequest(_message.Message):
+    __slots__ = ("response_id",)
+    RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
+    response_id: str
+    def __init__(self, response_id: _Optional[str] = ...) -> None: ...
+
+class CancelResponseResponse(_message.Message):
+    __slots__ = ("response",)
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    response: _response_pb2.Response
+    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ...) -> None: ...
 
 class GetResponseRequest(_message.Message):
     __slots__ = ("response_id",)

@@ -95,6 +95,26 @@ class HistoryServiceStub:
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseRequest.SerializeToString,
                 response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseResponse.FromString,
                 _registered_method=True)
+        self.ClaimResponse = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/ClaimResponse',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseResponse.FromString,
+                _registered_method=True)
+        self.RenewLeases = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/RenewLeases',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesResponse.FromString,
+                _registered_method=True)
+        self.ReleaseResponse = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/ReleaseResponse',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseResponse.FromString,
+                _registered_method=True)
+        self.CancelResponse = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/CancelResponse',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseResponse.FromString,
+                _registered_method=True)
         self.GetResponse = channel.unary_unary(
                 '/rostra.history.v1.HistoryService/GetResponse',
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseRequest.SerializeToString,
@@ -207,6 +227,35 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClaimResponse(self, request, context):
+        """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
+        owns it. Needs no caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewLeases(self, request, context):
+        """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseResponse(self, request, context):
+        """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelResponse(self, request, context):
+        """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetResponse(self, request, context):
         """Gets a response with its output; fails with RESPONSE_NOT_FOUND.
         """
@@ -297,6 +346,26 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.FinishResponse,
                     request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseRequest.FromString,
                     response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseResponse.SerializeToString,
+            ),
+            'ClaimResponse': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimResponse,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseResponse.SerializeToString,
+            ),
+            'RenewLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewLeases,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesResponse.SerializeToString,
+            ),
+            'ReleaseResponse': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseResponse,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseResponse.SerializeToString,
+            ),
+            'CancelResponse': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelResponse,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseResponse.SerializeToString,
             ),
             'GetResponse': grpc.unary_unary_rpc_method_handler(
                     servicer.GetResponse,
@@ -644,6 +713,114 @@ class HistoryService:
             '/rostra.history.v1.HistoryService/FinishResponse',
             rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseRequest.SerializeToString,
             rostra_dot_history_dot_v1_dot_history__service__pb2.FinishResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/ClaimResponse',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ClaimResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewLeases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/RenewLeases',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.RenewLeasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/ReleaseResponse',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ReleaseResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/CancelResponse',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.CancelResponseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,16 @@ class HistoryServiceStub:
     """Stores how a response ended. When it completed, or was cut, its input and output join its conversation. A response
     ends once: repeating the call changes nothing.
     """
+    ClaimResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ClaimResponseRequest, _history_service_pb2.ClaimResponseResponse]
+    """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
+    owns it. Needs no caller.
+    """
+    RenewLeases: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.RenewLeasesRequest, _history_service_pb2.RenewLeasesResponse]
+    """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller."""
+    ReleaseResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReleaseResponseRequest, _history_service_pb2.ReleaseResponseResponse]
+    """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+    CancelResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.CancelResponseRequest, _history_service_pb2.CancelResponseResponse]
+    """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]
     """Gets a response with its output; fails with RESPONSE_NOT_FOUND."""
     DeleteResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.DeleteResponseRequest, _history_service_pb2.DeleteResponseResponse]
@@ -103,6 +113,16 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     """Stores how a response ended. When it completed, or was cut, its input and output join its conversation. A response
     ends once: repeating the call changes nothing.
     """
+    ClaimResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ClaimResponseRequest, _history_service_pb2.ClaimResponseResponse]  # type: ignore[assignment]
+    """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
+    owns it. Needs no caller.
+    """
+    RenewLeases: _aio.UnaryUnaryMultiCallable[_history_service_pb2.RenewLeasesRequest, _history_service_pb2.RenewLeasesResponse]  # type: ignore[assignment]
+    """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller."""
+    ReleaseResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReleaseResponseRequest, _history_service_pb2.ReleaseResponseResponse]  # type: ignore[assignment]
+    """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+    CancelResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.CancelResponseRequest, _history_service_pb2.CancelResponseResponse]  # type: ignore[assignment]
+    """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]  # type: ignore[assignment]
     """Gets a response with its output; fails with RESPONSE_NOT_FOUND."""
     DeleteResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteResponseRequest, _history_service_pb2.DeleteResponseResponse]  # type: ignore[assignment]
@@ -214,6 +234,40 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores how a response ended. When it completed, or was cut, its input and output join its conversation. A response
         ends once: repeating the call changes nothing.
         """
+
+    @_abc_1.abstractmethod
+    def ClaimResponse(
+        self,
+        request: _history_service_pb2.ClaimResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.ClaimResponseResponse, _abc.Awaitable[_history_service_pb2.ClaimResponseResponse]]:
+        """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
+        owns it. Needs no caller.
+        """
+
+    @_abc_1.abstractmethod
+    def RenewLeases(
+        self,
+        request: _history_service_pb2.RenewLeasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.RenewLeasesResponse, _abc.Awaitable[_history_service_pb2.RenewLeasesResponse]]:
+        """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller."""
+
+    @_abc_1.abstractmethod
+    def ReleaseResponse(
+        self,
+        request: _history_service_pb2.ReleaseResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.ReleaseResponseResponse, _abc.Awaitable[_history_service_pb2.ReleaseResponseResponse]]:
+        """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+
+    @_abc_1.abstractmethod
+    def CancelResponse(
+        self,
+        request: _history_service_pb2.CancelResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.CancelResponseResponse, _abc.Awaitable[_history_service_pb2.CancelResponseResponse]]:
+        """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
 
     @_abc_1.abstractmethod
     def GetResponse(
