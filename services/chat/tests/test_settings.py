@@ -1,10 +1,15 @@
 """Settings come from the environment, OpenAI's two under the names that every client knows."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rostra_chat.settings import Settings
+from rostra_kit.settings import ServiceSettings
 
+INHERITED = tuple(f"ROSTRA_CHAT_{name.upper()}" for name in ServiceSettings.model_fields)
 NEEDED = {"ROSTRA_CHAT_HISTORY__TARGET": "history:1", "ROSTRA_CHAT_USER__TARGET": "user:2"}
 
 
@@ -49,3 +54,22 @@ def test_address_that_is_no_url_is_refused(environment: pytest.MonkeyPatch) -> N
     environment.setenv("OPENAI_BASE_URL", "localhost:11434")
     with pytest.raises(ValidationError, match="OPENAI_BASE_URL"):
         Settings()
+
+
+def described(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield the variable and the description of every setting."""
+    for name, setting in model.model_fields.items():
+        variable = str(setting.validation_alias or f"{prefix}{name}".upper())
+        if isinstance(setting.annotation, type) and issubclass(setting.annotation, BaseModel):
+            yield from described(setting.annotation, f"{variable}__")
+        else:
+            yield variable, str(setting.description)
+
+
+def test_readme_describes_every_setting() -> None:
+    readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
+    settings = [pair for pair in described(Settings, "ROSTRA_CHAT_") if not pair[0].startswith(INHERITED)]
+    assert len(settings) > 20
+    for variable, description in settings:
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{variable}` |")]
+        assert row.endswith(f"| {description.removesuffix('.')} |")
