@@ -8,9 +8,15 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_gateway.request_body import RequestTooLarge
 from rostra_kit.errors import InvalidArgumentError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+# Everything behind can write what nests no deeper, also as a part of something larger: orjson writes 254 levels.
+_MAX_DEPTH = 128
+_ORJSON_DEPTH = 254
+_MAX_SMALL_BYTES = 64 * 1024
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -25,16 +31,19 @@ async def read_json(request: Request) -> dict[str, Any]:
             "The request body must be JSON; send the header `Content-Type: application/json`.",
             reason=ErrorReason.ERROR_REASON_INVALID_TYPE,
         )
+    return _parse(await request.body())
+
+
+async def read_small_json(request: Request) -> dict[str, Any]:
+    """Return the body as `read_json` does, for forms: what a stranger sends must be cheap to refuse.
+
+    Raises:
+        InvalidArgumentError: As in `read_json`, or the body is larger than 64 KiB.
+    """
     raw = await request.body()
-    try:
-        document = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgumentError(f"The request body is not valid JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise InvalidArgumentError(
-            "The request body must be a JSON object.", reason=ErrorReason.ERROR_REASON_INVALID_TYPE
-        )
-    return document
+    if len(raw) > _MAX_SMALL_BYTES:
+        raise RequestTooLarge(f"The request body is larger than {_MAX_SMALL_BYTES} bytes.")
+    return await read_json(request)
 
 
 def validate(model: type[ModelT], document: dict[str, Any]) -> ModelT:
@@ -53,7 +62,9 @@ def invalid_argument(errors: Sequence[Any]) -> InvalidArgumentError:
     """Return the error that says what pydantic found first."""
     first = errors[0]
     param = _param(first["loc"])
-    if first["type"] == "missing":
+    if first["type"] == "extra_forbidden":
+        message, reason = f"Unknown parameter: '{param}'.", ErrorReason.ERROR_REASON_INVALID_VALUE
+    elif first["type"] == "missing":
         message, reason = f"Missing required parameter: '{param}'.", ErrorReason.ERROR_REASON_MISSING_REQUIRED_PARAMETER
     elif first["type"].endswith(("_type", "_parsing")):
         message, reason = f"Invalid type for '{param}': {first['msg']}.", ErrorReason.ERROR_REASON_INVALID_TYPE
@@ -62,12 +73,38 @@ def invalid_argument(errors: Sequence[Any]) -> InvalidArgumentError:
     return InvalidArgumentError(message, reason=reason, param=param)
 
 
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgumentError(f"The request body is not valid JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise InvalidArgumentError(
+            "The request body must be a JSON object.", reason=ErrorReason.ERROR_REASON_INVALID_TYPE
+        )
+    if raw.count(b"[") + raw.count(b"{") > _MAX_DEPTH and not _is_shallow(document):
+        raise InvalidArgumentError(f"The request body nests deeper than {_MAX_DEPTH} levels.")
+    return document
+
+
+def _is_shallow(document: dict[str, Any]) -> bool:
+    """Tell whether `document` nests at most `_MAX_DEPTH` levels: wrapped in the others, orjson can still write it."""
+    nested: object = document
+    for _ in range(_ORJSON_DEPTH - _MAX_DEPTH):
+        nested = [nested]
+    try:
+        orjson.dumps(nested)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
 def _param(location: tuple[int | str, ...]) -> str:
     """Write pydantic's location as OpenAI writes parameters: `messages[0].content`."""
     param = ""
     for part in location:
         if isinstance(part, int):
             param += f"[{part}]"
-        elif part not in ("body", "query", "path", "header"):
-            param += f".{part}" if param else part
+        elif part not in ("body", "query", "path", "header", "[key]"):
+            param += f".{part:.100}" if param else f"{part:.100}"
     return param

@@ -5,12 +5,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from rostra_gateway.body import invalid_argument
 from rostra_gateway.problems import json_problem, problem
 from rostra_kit.errors import AppError
 
 _CODES = {404: "unknown_url", 405: "method_not_supported"}
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
 
 def install_exception_handlers(app: FastAPI) -> None:
@@ -27,16 +29,29 @@ def install_exception_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         code = _CODES.get(error.status_code)
-        message = f"Unknown request: {request.method} {request.url.path}. See /docs for what there is."
+        message = f"Unknown request: {request.method} {request.url.path:.200}. See /docs for what there is."
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(_allowed_methods(request))
         body = {
             "message": message if code else error.detail,
             "type": "invalid_request_error",
             "param": None,
             "code": code,
         }
-        return json_problem(error.status_code, body, dict(error.headers or {}))
+        return json_problem(error.status_code, body, headers)
 
     @app.exception_handler(ClientDisconnect)
     async def client_left(_request: Request, _error: ClientDisconnect) -> Response:
         # Nobody reads this; the status is for the log.
         return Response(status_code=499)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return all methods of a path; starlette names those of its first route only."""
+    app: FastAPI = request.app
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]

@@ -8,24 +8,18 @@ from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.problems import problem
+from rostra_gateway.request_body import RequestBody
 from rostra_gateway.settings import RequestSettings
 from rostra_kit.context import RequestContext, set_current_request
-from rostra_kit.errors import AppError, InternalError, InvalidArgumentError
+from rostra_kit.errors import AppError, InternalError
 from rostra_kit.ids import new_id
 
 logger = logging.getLogger(__name__)
 
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
-
-
-class RequestTooLarge(InvalidArgumentError):
-    """The request's body is larger than is accepted."""
-
-    default_reason = ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE
 
 
 class EdgeMiddleware:
@@ -44,9 +38,10 @@ class EdgeMiddleware:
         exchange = Exchange(request_id=new_id("req"), address=client_address(scope, self._settings.trusted_proxies))
         scope["rostra.exchange"] = exchange
         set_current_request(RequestContext(request_id=exchange.request_id))
-        sender = _Sender(send, exchange)
+        body = RequestBody(receive, scope, self._settings)
+        sender = _Sender(send, exchange, body)
         try:
-            await self._app(scope, _bounded(receive, scope, self._settings.max_body_bytes), sender)
+            await self._app(scope, body, sender)
         except AppError as error:
             await self._answer(error, scope, receive, sender)
         except Exception:
@@ -80,9 +75,10 @@ class EdgeMiddleware:
 class _Sender:
     """Adds the headers that every response has."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, send: Send, exchange: Exchange, body: RequestBody) -> None:
         self._send = send
         self._exchange = exchange
+        self._body = body
         self.started = False
 
     async def __call__(self, message: Message) -> None:
@@ -100,6 +96,8 @@ class _Sender:
             (b"openai-version", b"2020-10-01"),
             *_SECURITY_HEADERS,
         ]
+        if self._body.withheld:
+            headers.append((b"connection", b"close"))
         headers += [(name.encode(), value.encode()) for name, value in exchange.limit_headers.items()]
         return headers
 
@@ -115,22 +113,3 @@ def client_address(scope: Scope, trusted_proxies: int) -> str:
         return str(ip_address(hops[-trusted_proxies]))
     except (IndexError, ValueError):
         return peer
-
-
-def _bounded(receive: Receive, scope: Scope, max_bytes: int) -> Receive:
-    """Return `receive`, which raises `RequestTooLarge` once the body has more than `max_bytes`."""
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    received = 0
-    error = RequestTooLarge(f"The request body is larger than {max_bytes} bytes.")
-
-    async def bounded() -> Message:
-        nonlocal received
-        if announced.isdigit() and int(announced) > max_bytes:
-            raise error
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > max_bytes:
-            raise error
-        return message
-
-    return bounded

@@ -1,6 +1,6 @@
 """The gateway's OpenAPI document: FastAPI's, with the bodies that routes handle themselves and one error.
 
-Routes describe those bodies where they are declared, with `request_body` and `documented`.
+Routes describe those bodies where they are declared, with `request_body`, `documented` and `STREAMABLE`.
 """
 
 from typing import Any
@@ -29,6 +29,16 @@ _ERROR = {
 _ERROR_RESPONSE = {
     "description": "An error, in OpenAI's shape.",
     "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}},
+}
+
+STREAMABLE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "OpenAI's object, or with `stream: true` the events that it is made of.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
 }
 
 

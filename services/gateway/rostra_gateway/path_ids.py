@@ -15,13 +15,14 @@ _PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
 class _Known:
     """Passes what may be an id on, and raises `NotFoundError` for everything else."""
 
-    def __init__(self, kind: str, reason: ErrorReason) -> None:
+    def __init__(self, kind: str, reason: ErrorReason, *, pattern: str = _PATTERN) -> None:
         self._kind = kind
         self._reason = reason
+        self._pattern = pattern
 
     def __call__(self, value: str) -> str:
         """Return `value` unless it cannot be an id."""
-        if not re.fullmatch(_PATTERN, value):
+        if not re.fullmatch(self._pattern, value):
             raise NotFoundError(f"There is no such {self._kind}.", reason=self._reason)
         return value
 
@@ -29,6 +30,11 @@ class _Known:
 # The pattern stands in the document only: as a constraint it would answer 400.
 _DOCUMENTED = Path(json_schema_extra={"pattern": _PATTERN, "maxLength": 128})
 
+ModelId = Annotated[
+    str,
+    Path(json_schema_extra={"minLength": 1, "maxLength": 256}),
+    AfterValidator(_Known("model", ErrorReason.ERROR_REASON_MODEL_NOT_FOUND, pattern=r"[^\x00-\x1f\x7f]{1,256}")),
+]
 ResponseId = Annotated[
     str, _DOCUMENTED, AfterValidator(_Known("response", ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND))
 ]

@@ -13,6 +13,7 @@ from rostra.chat.v1 import chat_service_pb2
 from rostra.user.v1 import user_service_pb2
 from rostra_gateway.app import build
 from rostra_gateway.clients import Clients
+from rostra_gateway.protocol import EdgeProtocol
 from rostra_gateway.settings import Settings
 from rostra_kit.readiness import wait_until_ready
 from rostra_kit.shutdown import Shutdown
@@ -82,11 +83,13 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         host=settings.listen.host,
         port=settings.listen.port,
         loop="none",
-        http="httptools",
+        http=EdgeProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
+        # The client's address is ours to find: see middleware.client_address.
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         timeout_keep_alive=settings.keep_alive_seconds,

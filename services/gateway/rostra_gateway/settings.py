@@ -10,6 +10,7 @@ class RequestSettings(BaseModel):
     """What a request may be."""
 
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Largest request body.")
+    max_upload_seconds: float = Field(120.0, gt=0, description="Longest time that a request's body may take to arrive.")
     max_messages: int = Field(4096, ge=1, description="Most messages, or input items, in one request.")
     max_seconds: float = Field(3600.0, gt=0, description="Longest time that a model may work on one request.")
     trusted_proxies: int = Field(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rostra.user.v1 import user_service_pb2 as pb
-from rostra_gateway.body import read_json, validate
+from rostra_gateway.body import read_small_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
 from rostra_gateway.lists import PageQuery
 from rostra_gateway.openapi import request_body
@@ -34,7 +34,7 @@ async def create_api_key(
     request: Request, response: Response, clients: CurrentClients, _: AdmittedCaller
 ) -> CreatedApiKey:
     """Create an API key. Its `value` is shown here only."""
-    body = validate(CreateApiKeyRequest, await read_json(request))
+    body = validate(CreateApiKeyRequest, await read_small_json(request))
     if body.expires_at is not None and body.expires_at <= time.time():
         raise InvalidArgumentError("An API key can only end in the future.", param="expires_at")
     user = clients.user

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPBearer
 
 from rostra.user.v1 import user_service_pb2 as pb
-from rostra_gateway.body import read_json, validate
+from rostra_gateway.body import read_small_json, validate
 from rostra_gateway.dependencies import CurrentClients, CurrentEdge, CurrentExchange, act_as, admit_sign_in
 from rostra_gateway.openapi import request_body
 from rostra_gateway.schemas.secrets import revealed
@@ -33,7 +33,7 @@ _SIGN_IN = [Depends(admit_sign_in)]
 )
 async def register(request: Request, response: Response, clients: CurrentClients) -> Session:
     """Register an account and sign it in."""
-    body = validate(RegisterRequest, await read_json(request))
+    body = validate(RegisterRequest, await read_small_json(request))
     user = clients.user
     answer = await user.call(
         user.stub.CreateUser,
@@ -51,7 +51,7 @@ async def register(request: Request, response: Response, clients: CurrentClients
 @router.post("/v1/auth/login", dependencies=_SIGN_IN, openapi_extra=request_body(LoginRequest))
 async def login(request: Request, response: Response, clients: CurrentClients) -> Session:
     """Sign in with an e-mail address and a password."""
-    body = validate(LoginRequest, await read_json(request))
+    body = validate(LoginRequest, await read_small_json(request))
     user = clients.user
     answer = await user.call(
         user.stub.CreateSession,
@@ -64,7 +64,7 @@ async def login(request: Request, response: Response, clients: CurrentClients) -
 @router.post("/v1/auth/refresh", dependencies=_SIGN_IN, openapi_extra=request_body(RefreshRequest))
 async def refresh(request: Request, response: Response, clients: CurrentClients) -> Tokens:
     """Exchange a refresh token for new tokens. It works once: presented again, it ends the whole session."""
-    body = validate(RefreshRequest, await read_json(request))
+    body = validate(RefreshRequest, await read_small_json(request))
     user = clients.user
     answer = await user.call(
         user.stub.RefreshSession, pb.RefreshSessionRequest(refresh_token=revealed(body.refresh_token))
@@ -81,7 +81,7 @@ async def refresh(request: Request, response: Response, clients: CurrentClients)
 )
 async def logout(request: Request, edge: CurrentEdge, exchange: CurrentExchange) -> None:
     """End the session of the refresh token, or of the access token when there is none. Repeating it changes nothing."""
-    body = validate(LogoutRequest, await read_json(request))
+    body = validate(LogoutRequest, await read_small_json(request))
     if body.refresh_token is None:
         session = await edge.authenticator.identify_session(request.headers.get("authorization"))
         act_as(session, session.SerializeToString(), exchange)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from rostra.user.v1 import user_service_pb2 as pb
-from rostra_gateway.body import read_json, validate
+from rostra_gateway.body import read_small_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
 from rostra_gateway.openapi import request_body
 from rostra_gateway.schemas.secrets import revealed
@@ -22,7 +22,7 @@ async def get_me(clients: CurrentClients, _: AdmittedCaller) -> User:
 @router.patch("", openapi_extra=request_body(UpdateMeRequest))
 async def update_me(request: Request, clients: CurrentClients, _: AdmittedCaller) -> User:
     """Change the caller's account. A new address or password asks for the present password."""
-    body = validate(UpdateMeRequest, await read_json(request))
+    body = validate(UpdateMeRequest, await read_small_json(request))
     change = pb.UpdateUserRequest(
         name=body.name,
         email=body.email,

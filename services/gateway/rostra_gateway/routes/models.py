@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.model_pb2 import Model
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
+from rostra_gateway.path_ids import ModelId
 
 router = APIRouter(prefix="/v1/models", tags=["Models"])
 
@@ -19,7 +20,7 @@ async def list_models(clients: CurrentClients, _: AdmittedCaller) -> dict[str, A
 
 
 @router.get("/{model:path}")
-async def get_model(model: str, clients: CurrentClients, _: AdmittedCaller) -> dict[str, Any]:
+async def get_model(model: ModelId, clients: CurrentClients, _: AdmittedCaller) -> dict[str, Any]:
     """Get one model. Names may hold slashes, as those of vLLM's models do."""
     answer = await clients.chat.call(clients.chat.stub.GetModel, pb.GetModelRequest(id=model))
     return _model(answer.model)

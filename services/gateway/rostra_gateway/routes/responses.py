@@ -20,14 +20,14 @@ from rostra_gateway.event_stream import open_event_stream, response_error_frame
 from rostra_gateway.exchange import add_limits
 from rostra_gateway.lists import PageQuery, list_of_items
 from rostra_gateway.model_requests import read_model_request
-from rostra_gateway.openapi import request_body
+from rostra_gateway.openapi import STREAMABLE, request_body
 from rostra_gateway.path_ids import ResponseId
 from rostra_gateway.schemas.response import ResponseRequest
 
 router = APIRouter(prefix="/v1/responses", tags=["Responses"])
 
 
-@router.post("", openapi_extra=request_body(ResponseRequest))
+@router.post("", openapi_extra=request_body(ResponseRequest), responses=STREAMABLE)
 async def create_response(
     request: Request, edge: CurrentEdge, exchange: CurrentExchange, caller: AuthenticatedCaller
 ) -> Response:

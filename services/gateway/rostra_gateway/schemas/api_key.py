@@ -15,7 +15,9 @@ class CreateApiKeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: Name = ""
-    expires_at: Seconds | None = Field(None, description="When the key ends, in seconds since 1970; never when absent.")
+    expires_at: Seconds | None = Field(
+        None, strict=True, description="When the key ends, in seconds since 1970; never when absent."
+    )
     limits: LimitsRequest | None = None
 
 

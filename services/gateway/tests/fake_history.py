@@ -1,0 +1,131 @@
+"""A history service that keeps everything in memory."""
+
+import orjson
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra.common.v1.page_pb2 import Order, PageRequest
+from rostra.history.v1 import history_service_pb2 as pb
+from rostra.history.v1.conversation_pb2 import Conversation
+from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
+from rostra.history.v1.item_pb2 import Item
+from rostra.history.v1.response_pb2 import Response
+from rostra_kit.context import current_caller
+from rostra_kit.errors import InvalidArgumentError, NotFoundError
+from rostra_kit.ids import new_id
+from rostra_kit.items import normalise_item
+from services.gateway.tests.fake_user import now
+
+
+class FakeHistoryService(HistoryServiceServicer):
+    """Keeps conversations and responses by (owner, id)."""
+
+    def __init__(self) -> None:
+        self.conversations: dict[tuple[str, str], Conversation] = {}
+        self.items: dict[tuple[str, str], list[Item]] = {}
+        self.responses: dict[tuple[str, str], Response] = {}
+
+    def add_response(self, user_id: str, body: bytes) -> str:
+        """Add a response, with one output item, and return its id."""
+        response_id = new_id("resp")
+        self.responses[user_id, response_id] = Response(id=response_id, body=body)
+        self.items[user_id, response_id] = [_stored({"role": "assistant", "content": "Hello."})]
+        return response_id
+
+    async def CreateConversation(self, request, context):
+        conversation = Conversation(id=new_id("conv"), metadata=request.metadata, create_time=now(), update_time=now())
+        key = (current_caller().user_id, conversation.id)
+        self.conversations[key] = conversation
+        self.items[key] = [_stored(orjson.loads(item.body)) for item in request.items]
+        return pb.CreateConversationResponse(conversation=conversation)
+
+    async def GetConversation(self, request, context):
+        return pb.GetConversationResponse(conversation=self._conversation(request.conversation_id))
+
+    async def ListConversations(self, request, context):
+        caller = current_caller().user_id
+        owned = [conversation for (owner, _), conversation in self.conversations.items() if owner == caller]
+        page, has_more = _page(owned, request.page)
+        return pb.ListConversationsResponse(conversations=page, has_more=has_more)
+
+    async def UpdateConversation(self, request, context):
+        conversation = self._conversation(request.conversation_id)
+        conversation.metadata.clear()
+        conversation.metadata.update(request.metadata)
+        if request.HasField("title"):
+            conversation.title = request.title
+        return pb.UpdateConversationResponse(conversation=conversation)
+
+    async def DeleteConversation(self, request, context):
+        self._conversation(request.conversation_id)
+        del self.conversations[current_caller().user_id, request.conversation_id]
+        return pb.DeleteConversationResponse()
+
+    async def CreateItems(self, request, context):
+        items = [_stored(orjson.loads(item.body)) for item in request.items]
+        self._items(request.conversation_id).extend(items)
+        return pb.CreateItemsResponse(items=items)
+
+    async def ListItems(self, request, context):
+        page, has_more = _page(self._items(request.conversation_id), request.page)
+        return pb.ListItemsResponse(items=page, has_more=has_more)
+
+    async def GetItem(self, request, context):
+        return pb.GetItemResponse(item=self._item(request.conversation_id, request.item_id))
+
+    async def DeleteItem(self, request, context):
+        item = self._item(request.conversation_id, request.item_id)
+        self._items(request.conversation_id).remove(item)
+        return pb.DeleteItemResponse(conversation=self._conversation(request.conversation_id))
+
+    async def GetResponse(self, request, context):
+        response = self._response(request.response_id)
+        return pb.GetResponseResponse(
+            response=response, output=self.items[current_caller().user_id, request.response_id]
+        )
+
+    async def DeleteResponse(self, request, context):
+        self._response(request.response_id)
+        del self.responses[current_caller().user_id, request.response_id]
+        return pb.DeleteResponseResponse()
+
+    async def ListInputItems(self, request, context):
+        self._response(request.response_id)
+        page, has_more = _page(self.items[current_caller().user_id, request.response_id], request.page)
+        return pb.ListInputItemsResponse(items=page, has_more=has_more)
+
+    def _conversation(self, conversation_id: str) -> Conversation:
+        conversation = self.conversations.get((current_caller().user_id, conversation_id))
+        if conversation is None:
+            raise NotFoundError("No such conversation.", reason=ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND)
+        return conversation
+
+    def _items(self, conversation_id: str) -> list[Item]:
+        self._conversation(conversation_id)
+        return self.items[current_caller().user_id, conversation_id]
+
+    def _item(self, conversation_id: str, item_id: str) -> Item:
+        for item in self._items(conversation_id):
+            if item.id == item_id:
+                return item
+        raise NotFoundError("No such item.", reason=ErrorReason.ERROR_REASON_ITEM_NOT_FOUND)
+
+    def _response(self, response_id: str) -> Response:
+        response = self.responses.get((current_caller().user_id, response_id))
+        if response is None:
+            raise NotFoundError("No such response.", reason=ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND)
+        return response
+
+
+def _stored(item: dict) -> Item:
+    normal = normalise_item(item)
+    return Item(id=normal["id"], body=orjson.dumps(normal), create_time=now())
+
+
+def _page(elements: list, page: PageRequest) -> tuple[list, bool]:
+    """Return the page, and whether another follows; the elements are kept oldest first."""
+    ordered = elements if page.order == Order.ORDER_ASCENDING else elements[::-1]
+    names = [element.id for element in ordered]
+    if page.after_id and page.after_id not in names:
+        raise InvalidArgumentError("No such element.", param="after")
+    start = names.index(page.after_id) + 1 if page.after_id else 0
+    return ordered[start : start + page.page_size], len(ordered) > start + page.page_size
