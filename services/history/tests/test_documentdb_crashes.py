@@ -12,6 +12,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
+from rostra_history.domain import PageRequest
 from rostra_history.errors import ConversationNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import UnavailableError
@@ -129,6 +130,7 @@ async def test_cut_ending_repeated_as_it_was_completes(store, cut_store, user_of
     [(arguments, options)] = calls
     await store.responses.finish(*arguments, **options)
     await store.responses.finish(*arguments, **options)
+    assert [item.seq for item in await user.members(conversation_id)] == [0, 1, 2]
     assert await texts_agree(user, conversation_id) == ["hello", "q", "a"]
     assert await user.context(previous=response_id) == ["hello", "q", "a"]
 
@@ -182,8 +184,12 @@ async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut
     key = {"owner": user.owner, "conversation_id": conversation_id}
     with suppress(UnavailableError):
         await cut_store.conversations.delete(**key)
+    listed = (await store.conversations.list_page(owner=user.owner, page=PageRequest(limit=1))).elements
     with suppress(ConversationNotFound):
         assert await user.texts(conversation_id) == ["one", "q", "a"]
+        assert listed
+        listed = []
+    assert not listed
     with suppress(ConversationNotFound):
         await store.conversations.delete(**key)
     with pytest.raises(ConversationNotFound):

@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteConcernError
 from rostra_history import documentdb_store
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.documentdb_store.places import Place, recall
+from rostra_history.errors import ConversationNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import InvalidArgumentError, UnavailableError
 
@@ -66,6 +67,13 @@ async def test_errors_of_the_driver_are_translated(error: Exception, translated:
             await store._database.read(fail())
         with pytest.raises(translated):
             await store._database.write(fail())
+
+
+async def test_certificates_are_read_at_the_start(tmp_path: Path) -> None:
+    settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", tls_ca_file=tmp_path / "absent.pem")
+    with pytest.raises(OSError, match="No such file"):
+        async with open_documentdb_store(settings):
+            pass
 
 
 def append(key: str, count: int, leaf_id: str) -> dict:
@@ -134,3 +142,56 @@ async def test_conversation_remembers_a_bounded_number_of_appends(
         document = await store._database.conversations.find_one({"_id": conversation_id})
         assert len(document["appends"]) == 64
         assert len(await user.context(conversation=conversation_id)) == 71
+
+
+class Interrupted:
+    """A collection on which something else happens just before the first call of one method."""
+
+    def __init__(self, collection, method: str, event) -> None:
+        self._collection, self._method, self._event = collection, method, event
+
+    def __getattr__(self, name: str):
+        if name != self._method or self._event is None:
+            return getattr(self._collection, name)
+        event, self._event = self._event, None
+
+        async def call(*arguments, **options):
+            await event()
+            return await getattr(self._collection, name)(*arguments, **options)
+
+        return call
+
+
+@pytest.mark.integration
+async def test_items_appended_to_a_conversation_just_deleted_are_deleted_too(
+    documentdb_settings: DatabaseSettings, user_of
+) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        user, database = user_of(store), store._database
+        conversation_id = await user.conversation("one")
+        items = database.items
+        database.items = Interrupted(
+            items,
+            "insert_many",
+            lambda: store.conversations.delete(owner=user.owner, conversation_id=conversation_id),
+        )
+        with pytest.raises(ConversationNotFound):
+            await user.say(conversation_id, "two")
+        assert await items.count_documents({"owner": user.owner}) == 0
+
+
+@pytest.mark.integration
+async def test_response_deleted_while_it_joins_is_not_found(documentdb_settings: DatabaseSettings, user_of) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        user, database = user_of(store), store._database
+        conversation_id = await user.conversation("one")
+        response_id = await user.begin("q", conversation=conversation_id)
+        database.items = Interrupted(
+            database.items,
+            "bulk_write",
+            lambda: store.responses.delete(owner=user.owner, response_id=response_id),
+        )
+        with pytest.raises(ResponseNotFound):
+            await user.end(response_id, "a")
+        await user.say(conversation_id, "two")
+        assert await user.context(conversation=conversation_id) == ["one", "two"]

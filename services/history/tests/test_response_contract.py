@@ -195,7 +195,10 @@ async def test_parallel_endings_leave_exactly_one(store, user, in_conversation) 
     [output] = await user.output(response_id)
     assert output.split()[0] == {"completed": "yes", "failed": "no"}[await user.status(response_id)]
     if in_conversation:
-        assert await user.texts(conversation_id) == (["q", output] if output.startswith("yes") else [])
+        joined = ["q", output] if output.startswith("yes") else []
+        await user.say(conversation_id, "next")
+        assert await user.context(conversation=conversation_id) == [*joined, "next"]
+        assert [item.seq for item in await user.members(conversation_id)] == list(range(len(joined) + 1))
 
 
 class _Parts:
