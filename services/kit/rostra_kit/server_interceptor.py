@@ -21,7 +21,7 @@ from opentelemetry import trace
 from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, RequestContext, set_current_request
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
-from rostra_kit.status import reason_name, trailing_metadata
+from rostra_kit.status import message_of, reason_name, trailing_metadata
 from rostra_kit.telemetry import incoming_trace
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class _Ending:
         elif error.code in _SERVER_FAULTS:
             logger.warning("%s", error.message, exc_info=error.__cause__, extra={"reason": reason_name(error.reason)})
         self.code = error.code
-        await self._context.abort(error.code, error.message, trailing_metadata(error))
+        await self._context.abort(error.code, message_of(error), trailing_metadata(error))
 
 
 def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -> RequestContext:

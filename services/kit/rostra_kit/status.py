@@ -13,6 +13,10 @@ DETAILS_KEY = "grpc-status-details-bin"
 RETRY_AFTER_SECONDS = "retry_after_seconds"
 PARAM = "param"
 
+# A call fails with more than 8 KiB of trailers, in which a message stands twice and a byte can take three.
+_MAX_MESSAGE_BYTES = 1200
+_MAX_FACT_BYTES = 256
+
 _PREFIX = "ERROR_REASON_"
 _REASONS: dict[str, ErrorReason] = {name: cast("ErrorReason", number) for name, number in ErrorReason.items()}
 _CLASSES: dict[grpc.StatusCode, type[errors.AppError]] = {
@@ -25,6 +29,11 @@ def reason_name(reason: ErrorReason) -> str:
     return ErrorReason.Name(reason).removeprefix(_PREFIX)
 
 
+def message_of(error: errors.AppError) -> str:
+    """Return the message of `error`, shortened where it is too long to travel: it may repeat what a client sent."""
+    return _shortened(error.message, _MAX_MESSAGE_BYTES)
+
+
 def trailing_metadata(error: errors.AppError) -> tuple[tuple[str, bytes], ...]:
     """Return the trailing metadata that tells a gRPC client all that `error` knows."""
     metadata = dict(error.metadata)
@@ -32,8 +41,12 @@ def trailing_metadata(error: errors.AppError) -> tuple[tuple[str, bytes], ...]:
         metadata[PARAM] = error.param
     if error.retry_after_seconds is not None:
         metadata[RETRY_AFTER_SECONDS] = f"{error.retry_after_seconds:.3f}"
-    info = error_details_pb2.ErrorInfo(reason=reason_name(error.reason), domain=DOMAIN, metadata=metadata)
-    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    info = error_details_pb2.ErrorInfo(
+        reason=reason_name(error.reason),
+        domain=DOMAIN,
+        metadata={name: _shortened(value, _MAX_FACT_BYTES) for name, value in metadata.items()},
+    )
+    status = status_pb2.Status(code=error.code.value[0], message=message_of(error))
     status.details.add().Pack(info)
     return ((DETAILS_KEY, status.SerializeToString()),)
 
@@ -56,6 +69,11 @@ def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.AppError:
         retry_after_seconds=float(retry_after) if retry_after is not None else None,
         metadata=metadata,
     )
+
+
+def _shortened(text: str, most_bytes: int) -> str:
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= most_bytes else encoded[:most_bytes].decode(errors="ignore") + "…"
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:

@@ -42,6 +42,8 @@ class Servicer(ChatServiceServicer):
                 raise NotFoundError("No.", reason=ErrorReason.ERROR_REASON_MODEL_NOT_FOUND, param="model")
             case "exhausted":
                 raise ResourceExhaustedError("Slow down.", retry_after_seconds=2.5, metadata={"limit": "requests"})
+            case "verbose":
+                raise NotFoundError("\U0001f3db" * 100_000, param="é" * 10_000, metadata={"code": "x" * 10_000})
             case "bug":
                 raise ZeroDivisionError("secret detail")
             case "slow":
@@ -97,6 +99,14 @@ async def test_retry_after_and_metadata_arrive(client: Client) -> None:
         await get(client, "exhausted")
     assert caught.value.retry_after_seconds == 2.5
     assert caught.value.metadata == {"limit": "requests"}
+
+
+async def test_error_too_long_for_its_headers_is_shortened(client: Client) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await get(client, "verbose")
+    assert caught.value.message == "\U0001f3db" * 300 + "…"
+    assert caught.value.param == "é" * 128 + "…"
+    assert caught.value.metadata == {"code": "x" * 256 + "…"}
 
 
 async def test_unforeseen_error_is_named_and_hidden(client: Client, caplog: pytest.LogCaptureFixture) -> None:
