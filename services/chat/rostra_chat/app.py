@@ -27,38 +27,36 @@ from rostra_chat.settings import Settings
 from rostra_chat.spend import Spend
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.client import ServiceClient
-from rostra_kit.limits import FallbackLimiter, Limiter, LocalLimiter, RedisLimiter, RetryQueue
-from rostra_kit.redis import RedisClients, open_redis
+from rostra_kit.limits import open_limiter
+from rostra_kit.redis import open_redis
 from rostra_kit.server import GrpcApp
+
+
+_USER = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+_HISTORY = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
 
 
 @asynccontextmanager
 async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
     """Open everything that chat needs, and close it in reverse order."""
     metrics = ChatMetrics(registry)
+    most = settings.default_max_output_tokens
+    catalogue = load_catalogue(settings.catalogue_file)
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(settings.redis))
-        user = await stack.enter_async_context(
-            ServiceClient(UserServiceStub, user_service_pb2.DESCRIPTOR.services_by_name["UserService"], settings.user)
-        )
-        history = await stack.enter_async_context(
-            ServiceClient(
-                HistoryServiceStub,
-                history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"],
-                settings.history,
-            )
-        )
+        opened = stack.enter_async_context
+        redis = await opened(open_redis(settings.redis))
+        user = await opened(ServiceClient(UserServiceStub, _USER, settings.user))
+        history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history))
         providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
-        catalogue = load_catalogue(settings.catalogue_file)
-        models = await stack.enter_async_context(ModelDirectory.open(catalogue, providers, settings.discovery))
-        limiter = await _open_limiter(redis, metrics, stack)
-        usage_log = await stack.enter_async_context(UsageLog(redis.limiter, metrics=metrics))
+        models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))
+        fallback, lost = metrics.limiter_fallbacks.inc, metrics.settlements_lost.inc
+        limiter = await opened(open_limiter(redis.limiter, on_fallback=fallback, on_lost=lost))
+        usage_log = await opened(UsageLog(redis.limiter, metrics=metrics))
         meter = Meter(limiter, usage_log, load_spent=Spend(user).of_month, metrics=metrics)
         stack.push_async_callback(meter.drain)
-        most = settings.default_max_output_tokens
         completions = Completions(models=models, meter=meter, default_max_output_tokens=most)
         store = HistoryResponseStore(history)
-        responses = await stack.enter_async_context(
+        responses = await opened(
             ResponsesEngine(models=models, meter=meter, store=store, default_max_output_tokens=most)
         )
         servicer = ChatServicer(models=models, completions=completions, responses=responses)
@@ -76,10 +74,3 @@ async def _open_providers(settings: Settings, stack: AsyncExitStack) -> list[Pro
     if settings.echo.enabled:
         providers.append(EchoProvider(word_delay_seconds=settings.echo.word_delay_seconds))
     return providers
-
-
-async def _open_limiter(redis: RedisClients, metrics: ChatMetrics, stack: AsyncExitStack) -> Limiter:
-    retries = await stack.enter_async_context(RetryQueue(on_lost=metrics.settlements_lost.inc))
-    return FallbackLimiter(
-        RedisLimiter(redis.limiter), LocalLimiter(), retries=retries, on_fallback=metrics.limiter_fallbacks.inc
-    )

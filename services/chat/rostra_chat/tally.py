@@ -72,6 +72,8 @@ def _texts(message: object) -> Iterator[str]:
     for key in ("content", "reasoning_content", "reasoning", "refusal"):
         if isinstance(text := message.get(key), str):
             yield text
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        yield from (text for key in ("name", "arguments") if isinstance(text := function.get(key), str))
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(function, Mapping):
+            yield from (text for key in ("name", "arguments") if isinstance(text := function.get(key), str))

@@ -247,7 +247,7 @@ async def test_deadline_ends_the_providers_call(
 ) -> None:
     request = pb.CreateChatCompletionRequest(model="ok-1000-10", body=body("ok-1000-10"))
     with pytest.raises(DeadlineExceededError):
-        await chat.call(chat.stub.CreateChatCompletion, request, timeout_seconds=0.2)
+        await chat.call(chat.stub.CreateChatCompletion, request, timeout_seconds=0.7)
     await provider.wait_for_cancelled(1)
     assert [event.outcome for event in await events_when_settled(read_usage_events)] == [CANCELLED]
 

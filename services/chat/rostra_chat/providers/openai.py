@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from rostra_chat.catalogue import Model
 from rostra_chat.chat_request import encode_json
-from rostra_chat.errors import ProviderError
+from rostra_chat.errors import ModelNotFound, ProviderError
 from rostra_chat.providers.chunk_stream import ChunkStream
-from rostra_chat.providers.openai_errors import answer_error, transport_error, was_never_sent
+from rostra_chat.providers.openai_errors import answer_error, could_not_connect, transport_error
 from rostra_chat.providers.provider import Body, Frame
 from rostra_chat.settings import ProviderSettings
 
@@ -96,9 +96,12 @@ class OpenAIProvider:
 
     async def list_models(self) -> list[Model]:
         """Return the models that the server lists: see `Provider`."""
-        with _translated_errors():
-            async with self._answer("GET", "/models", None, model_id="") as response:
-                raw = await _read_whole(response)
+        try:
+            with _translated_errors():
+                async with self._answer("GET", "/models", None, model_id="") as response:
+                    raw = await _read_whole(response)
+        except ModelNotFound as error:
+            raise ProviderError("The model's provider does not list its models.") from error
         listed = _parsed(raw, required="data")["data"]
         return [_described(entry, provider=self.name) for entry in listed if _is_model(entry)]
 
@@ -122,11 +125,11 @@ class OpenAIProvider:
 
     async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
         """Send a request, a second time if the first found its connection closed and cannot have arrived whole."""
-        url = self._base_url + path
+        url, tracker = self._base_url + path, aiohttp.UploadTracker()
         try:
-            return await self._session.request(method, url, data=data, allow_redirects=False)
+            return await self._session.request(method, url, data=data, allow_redirects=False, upload_tracker=tracker)
         except aiohttp.ClientConnectionError as error:
-            if not was_never_sent(error):
+            if could_not_connect(error) or tracker.bytes_written:
                 raise
         return await self._session.request(method, url, data=data, allow_redirects=False)
 

@@ -34,7 +34,7 @@ _NO_QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted"})
 
 def transport_error(error: aiohttp.ClientError | TimeoutError | OSError) -> AppError:
     """Return what a failure of the connection means."""
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+    if could_not_connect(error):
         return ProviderUnavailable(
             "The model's provider cannot be reached right now.", retry_after_seconds=_RETRY_AFTER_SECONDS
         )
@@ -43,11 +43,9 @@ def transport_error(error: aiohttp.ClientError | TimeoutError | OSError) -> AppE
     return ProviderError("The model's provider closed the connection before the answer was complete.")
 
 
-def was_never_sent(error: aiohttp.ClientError) -> bool:
-    """Tell whether the request cannot have reached the server whole: the connection was closed while it waited."""
-    return isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
-        error.__cause__, aiohttp.ClientConnectionResetError
-    )
+def could_not_connect(error: Exception) -> bool:
+    """Tell whether there was not even a connection."""
+    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
 def answer_error(status: int, headers: Mapping[str, str], body: bytes, *, model_id: str) -> AppError:
