@@ -31,7 +31,6 @@ from rostra_kit.limits import open_limiter
 from rostra_kit.redis import open_redis
 from rostra_kit.server import GrpcApp
 
-
 _USER = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 _HISTORY = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
 
