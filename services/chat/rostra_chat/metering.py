@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rostra.common.v1.caller_pb2 import Caller
-from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageEvent, UsageOutcome
 from rostra_chat.catalogue import Model
@@ -16,13 +15,11 @@ from rostra_chat.pricing import cost_micros
 from rostra_chat.providers.provider import Usage
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.context import current_caller
-from rostra_kit.errors import UnavailableError
 from rostra_kit.ids import new_id
-from rostra_kit.limits import Grant, Limiter, LimitsUnavailable, Refusal
+from rostra_kit.limits import Grant, Limiter, Refusal
 from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
 
 _RENEWALS_PER_HOLD = 3
-_RETRY_AFTER_SECONDS = 1.0
 
 
 def utc_now() -> datetime:
@@ -71,7 +68,7 @@ class Meter:
         Raises:
             UnauthenticatedError: Nobody is known to be calling.
             ResourceExhaustedError: The tokens per minute, or the budget, do not suffice.
-            UnavailableError: A budget cannot be checked now.
+            LimitsUnavailable: A budget cannot be checked now.
         """
         caller = current_caller()
         most = Usage(input_tokens=input_tokens, output_tokens=max_output_tokens)
@@ -84,16 +81,7 @@ class Meter:
         )
         if not claims:
             return Charge(self, model=model, caller=caller, grant=None)
-        try:
-            outcome = await self.limiter.reserve(
-                claims, reservation_id=new_id("charge"), hold_seconds=self._hold_seconds
-            )
-        except LimitsUnavailable as error:
-            raise UnavailableError(
-                error.message,
-                reason=ErrorReason.ERROR_REASON_LIMITS_UNAVAILABLE,
-                retry_after_seconds=error.retry_after_seconds or _RETRY_AFTER_SECONDS,
-            ) from error
+        outcome = await self.limiter.reserve(claims, reservation_id=new_id("charge"), hold_seconds=self._hold_seconds)
         if isinstance(outcome, Refusal):
             raise refusal_error(outcome, claims, model=model.id)
         return Charge(self, model=model, caller=caller, grant=outcome)

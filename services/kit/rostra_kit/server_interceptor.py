@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -84,8 +84,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             with self._observe(method, context) as ended:
                 try:
-                    async for message in behavior(request, context):
-                        yield message
+                    async with aclosing(behavior(request, context)) as messages:
+                        async for message in messages:
+                            yield message
                 except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
                     raise
                 except Exception as error:  # noqa: BLE001 - this is where unforeseen errors are logged and named

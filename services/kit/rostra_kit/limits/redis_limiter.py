@@ -88,7 +88,7 @@ class RedisLimiter:
             claim = claims[reply.unseeded_index]
             if isinstance(claim, BudgetClaim):
                 await self._seed(claim)
-        raise LimitsUnavailable("Redis loses budgets as fast as they are loaded.")
+        raise LimitsUnavailable("Redis loses budgets as fast as they are loaded.", retry_after_seconds=1)
 
     async def _seed(self, claim: BudgetClaim) -> None:
         """Tell Redis what was spent, unless another caller was faster: costs may have been settled since."""
@@ -111,7 +111,7 @@ async def _answer(call: Awaitable[T]) -> T:
     try:
         return await call
     except (RedisError, OSError) as error:
-        raise LimitsUnavailable("Limits cannot be checked right now.") from error
+        raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
     finally:
         if task and task.cancelling() > cancellations:
             raise asyncio.CancelledError
