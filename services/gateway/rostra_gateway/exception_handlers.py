@@ -32,7 +32,7 @@ def install_exception_handlers(app: FastAPI) -> None:
         message = f"Unknown request: {request.method} {request.url.path:.200}. See /docs for what there is."
         headers = dict(error.headers or {})
         if error.status_code == 405:
-            headers["allow"] = ", ".join(_allowed_methods(request))
+            headers["Allow"] = ", ".join(_allowed_methods(request))
         body = {
             "message": message if code else error.detail,
             "type": "invalid_request_error",

@@ -54,8 +54,9 @@ def add_limits(exchange: Exchange, limits: Iterable[LimitState]) -> None:
 
 def go_duration(seconds: float) -> str:
     """Return `seconds` as Go writes durations, which is what OpenAI's reset headers hold: `12ms`, `1.5s`, `6m0s`."""
-    if seconds < 1:
-        return f"{max(0, round(seconds * 1000))}ms"
+    milliseconds = max(0, round(seconds * 1000))
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
     minutes, rest = divmod(round(seconds, 3), 60)
     text = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
     hours, minutes = divmod(int(minutes), 60)

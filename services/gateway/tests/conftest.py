@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import httpx
@@ -58,6 +58,13 @@ class Gateway:
         return self.registry.get_sample_value(name, labels) or 0.0
 
 
+class ServiceServer(NamedTuple):
+    """All three services on one port."""
+
+    server: grpc.aio.Server
+    address: ServiceAddress
+
+
 StartGateway = Callable[..., Awaitable[Gateway]]
 
 
@@ -80,44 +87,20 @@ def services() -> Services:
 
 
 @pytest.fixture
-async def service_server(services: Services) -> AsyncIterator[tuple[grpc.aio.Server, int]]:
-    """All three services on one port."""
-    server = new_server(CollectorRegistry())
-    add_UserServiceServicer_to_server(services.user, server)
-    add_ChatServiceServicer_to_server(services.chat, server)
-    add_HistoryServiceServicer_to_server(services.history, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield server, port
-    await server.stop(grace=None)
-
-
-@pytest.fixture
-def service_addresses(service_server: tuple[grpc.aio.Server, int]) -> dict[str, ServiceAddress]:
-    address = ServiceAddress(target=f"127.0.0.1:{service_server[1]}")
-    return {"user": address, "chat": address, "history": address}
+async def service_server(services: Services) -> AsyncIterator[ServiceServer]:
+    async with serving(services) as server:
+        yield server
 
 
 @pytest.fixture
 async def start_gateway(
-    service_addresses: dict[str, ServiceAddress], redis: Redis, redis_server: RedisServer
+    service_server: ServiceServer, redis: Redis, redis_server: RedisServer
 ) -> AsyncIterator[StartGateway]:
     """Start a gateway with settings of the test's own; it ends with the test."""
     async with AsyncExitStack() as stack:
 
         async def start(**changes: Any) -> Gateway:
-            settings = Settings(
-                **{
-                    **service_addresses,
-                    "redis": RedisSettings(url=SecretStr(redis_server.url)),
-                    "address_limits": AddressLimits(sign_ins_per_minute=10_000),
-                    **changes,
-                }
-            )
-            gateway = await stack.enter_async_context(running_gateway(settings))
-            if "redis" not in changes:
-                await until_revocations_arrive(gateway)
-            return gateway
+            return await stack.enter_async_context(running_gateway(service_server, redis_server, **changes))
 
         yield start
 
@@ -130,47 +113,71 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
 @pytest.fixture
 async def anyone(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """A client without credentials."""
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with connect(gateway) as client:
         yield client
 
 
 @pytest.fixture
 def alice(services: Services) -> str:
     """An API key."""
-    return services.user.add_key(services.user.add_user("alice@example.com", limits=LIMITS))
+    return add_alice(services)
 
 
 @pytest.fixture
 async def client(gateway: Gateway, alice: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client with Alice's API key."""
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(alice)) as client:
+    async with connect(gateway, alice) as client:
         yield client
 
 
-async def until_revocations_arrive(gateway: Gateway) -> None:
-    """Wait, since what is looked up before is not remembered."""
-    revocations = gateway.app.state.edge.authenticator._revocations
-    async with asyncio.timeout(5):
-        while not revocations.listening:  # noqa: ASYNC110 - the product has no use for an event
-            await asyncio.sleep(0.005)
+def add_alice(services: Services) -> str:
+    return services.user.add_key(services.user.add_user("alice@example.com", limits=LIMITS))
 
 
 def bearer(credential: str) -> dict[str, str]:
     return {"authorization": f"Bearer {credential}"}
 
 
+def connect(gateway: Gateway, credential: str | None = None) -> httpx.AsyncClient:
+    # Loading the certificates for `verify` takes longer than most tests.
+    headers = bearer(credential) if credential else {}
+    return httpx.AsyncClient(base_url=gateway.url, headers=headers, verify=False, timeout=30)
+
+
 @asynccontextmanager
-async def running_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def serving(services: Services) -> AsyncIterator[ServiceServer]:
+    server = new_server(CollectorRegistry())
+    add_UserServiceServicer_to_server(services.user, server)
+    add_ChatServiceServicer_to_server(services.chat, server)
+    add_HistoryServiceServicer_to_server(services.history, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield ServiceServer(server, ServiceAddress(target=f"127.0.0.1:{port}"))
+    await server.stop(grace=None)
+
+
+@asynccontextmanager
+async def running_gateway(
+    service_server: ServiceServer, redis_server: RedisServer, **changes: Any
+) -> AsyncIterator[Gateway]:
+    """Serve a gateway whose settings have `changes`."""
+    settings = {
+        **dict.fromkeys(("user", "chat", "history"), service_server.address),
+        "redis": RedisSettings(url=SecretStr(redis_server.url)),
+        "address_limits": AddressLimits(sign_ins_per_minute=10_000),
+    }
     started: asyncio.Future[Gateway] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     # In a task of its own: fixtures begin and end in different ones, which anyio's task groups do not survive.
-    serving = asyncio.create_task(_serve(settings, started, stop))
-    await asyncio.wait({serving, started}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        await serving
+    running = asyncio.create_task(_serve(Settings(**settings | changes), started, stop))
+    await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running
+    if "redis" not in changes:
+        await until_revocations_arrive(started.result())
     yield started.result()
     stop.set()
-    await serving
+    await running
 
 
 async def _serve(settings: Settings, started: "asyncio.Future[Gateway]", stop: asyncio.Event) -> None:
@@ -183,8 +190,26 @@ async def _serve(settings: Settings, started: "asyncio.Future[Gateway]", stop: a
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            accepting = asyncio.create_task(server.serve(sockets=[listener]))
             started.set_result(Gateway(url, app, registry))
             await stop.wait()
-            server.force_exit = server.should_exit = True
-            await serving
+            await _end(server, accepting)
+
+
+async def _end(server: Server, accepting: "asyncio.Task[None]") -> None:
+    """End at once; uvicorn's own way takes a fifth of a second."""
+    accepting.cancel()
+    await asyncio.wait({accepting})
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+
+
+async def until_revocations_arrive(gateway: Gateway) -> None:
+    """Wait, since what is looked up before is not remembered."""
+    revocations = gateway.app.state.edge.authenticator._revocations
+    async with asyncio.timeout(5):
+        while not revocations.listening:  # noqa: ASYNC110 - the product has no use for an event
+            await asyncio.sleep(0.005)

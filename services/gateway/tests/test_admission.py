@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from rostra.common.v1.caller_pb2 import Limits
 from rostra_gateway.settings import AddressLimits
-from services.gateway.tests.conftest import Services, StartGateway, bearer
+from services.gateway.tests.conftest import Services, StartGateway, bearer, connect
 
 STREAM = {"model": "endless", "messages": [{"role": "user", "content": "x"}], "stream": True}
 
@@ -34,7 +34,7 @@ async def test_fifty_at_once_through_two_gateways_get_exactly_twenty_answers(
 
 async def test_answers_say_where_the_limit_stands(start_gateway: StartGateway, twenty: str) -> None:
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(twenty)) as client:
+    async with connect(gateway, twenty) as client:
         answer = await client.get("/v1/models")
     assert answer.headers["x-ratelimit-limit-requests"] == "20"
     assert answer.headers["x-ratelimit-remaining-requests"] == "19"
@@ -44,7 +44,7 @@ async def test_answers_say_where_the_limit_stands(start_gateway: StartGateway, t
 async def test_refusal_is_in_openais_words(start_gateway: StartGateway, services: Services) -> None:
     key = services.user.add_key(services.user.add_user(limits=Limits(requests_per_minute=1)))
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key)) as client:
+    async with connect(gateway, key) as client:
         await client.get("/v1/models")
         answer = await client.get("/v1/models")
     assert answer.status_code == 429
@@ -61,7 +61,7 @@ async def test_limit_of_a_key_leaves_other_keys_of_the_user(start_gateway: Start
     narrow = services.user.add_key(user, limits=Limits(requests_per_minute=1))
     wide = services.user.add_key(user)
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with connect(gateway) as client:
         statuses = [(await client.get("/v1/models", headers=bearer(key))).status_code for key in (narrow, narrow, wide)]
         answer = await client.get("/v1/models", headers=bearer(wide))
     assert statuses == [200, 429, 200]
@@ -70,7 +70,7 @@ async def test_limit_of_a_key_leaves_other_keys_of_the_user(start_gateway: Start
 
 async def test_wrong_requests_count_as_well(start_gateway: StartGateway, twenty: str) -> None:
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(twenty)) as client:
+    async with connect(gateway, twenty) as client:
         answer = await client.post("/v1/chat/completions", content=b"{")
         assert (answer.status_code, answer.headers["x-ratelimit-remaining-requests"]) == (400, "19")
         answer = await client.post("/v1/chat/completions", json={"model": 1})
@@ -80,7 +80,7 @@ async def test_wrong_requests_count_as_well(start_gateway: StartGateway, twenty:
 async def test_address_is_limited_whoever_calls(start_gateway: StartGateway, services: Services) -> None:
     gateway = await start_gateway(address_limits=AddressLimits(requests_per_minute=3))
     keys = [services.user.add_key(services.user.add_user()) for _ in range(5)]
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with connect(gateway) as client:
         statuses = [(await client.get("/v1/models", headers=bearer(key))).status_code for key in keys]
     assert statuses == [200, 200, 200, 429, 429]
 
@@ -88,7 +88,7 @@ async def test_address_is_limited_whoever_calls(start_gateway: StartGateway, ser
 async def test_guessing_passwords_is_limited_by_address(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(address_limits=AddressLimits(sign_ins_per_minute=3))
     guess = {"email": "alice@example.com", "password": "guess"}
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with connect(gateway) as client:
         statuses = [(await client.post("/v1/auth/login", json=guess)).status_code for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
 
@@ -98,7 +98,7 @@ async def test_stream_slot_is_free_again_once_the_client_has_left(
 ) -> None:
     key = services.user.add_key(services.user.add_user(limits=Limits(concurrent_streams=1)))
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key)) as client:
+    async with connect(gateway, key) as client:
         async with client.stream("POST", "/v1/chat/completions", json=STREAM) as stream:
             pieces = stream.aiter_bytes()
             await anext(pieces)
@@ -115,7 +115,7 @@ async def test_stream_slot_is_free_again_after_every_ending(
 ) -> None:
     key = services.user.add_key(services.user.add_user(limits=Limits(concurrent_streams=1)))
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key)) as client:
+    async with connect(gateway, key) as client:
         for _ in range(3):
             answer = await client.post("/v1/chat/completions", json=STREAM | {"model": model})
             assert answer.status_code != 429
@@ -128,7 +128,7 @@ async def test_requests_are_counted_by_the_pod_alone_while_redis_is_away(
     start_gateway: StartGateway, twenty: str
 ) -> None:
     gateway = await start_gateway(redis={"url": "redis://127.0.0.1:1/0"})
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(twenty), timeout=30) as client:
+    async with connect(gateway, twenty) as client:
         answers = await asyncio.gather(*(client.get("/v1/models") for _ in range(30)))
     assert Counter(answer.status_code for answer in answers) == {200: 20, 429: 10}
     assert gateway.metric("rostra_gateway_limiter_fallbacks_total") >= 30
@@ -140,7 +140,7 @@ async def test_keys_in_redis_of_one_user_share_a_hash_tag(
     user = services.user.add_user(limits=Limits(requests_per_minute=5, concurrent_streams=5))
     key = services.user.add_key(user, limits=Limits(requests_per_minute=5))
     gateway = await start_gateway()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key)) as client:
+    async with connect(gateway, key) as client:
         await client.get("/v1/models")
     keys = [name.decode() for name in await redis.keys("limit:*")]
     assert sum(f"{{{user}}}" in name for name in keys) >= 2

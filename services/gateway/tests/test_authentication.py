@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from rostra_gateway.settings import CacheSettings
 from rostra_kit.redis import RedisSettings
 from rostra_kit.revocation import CHANNEL, Revocation
-from services.gateway.tests.conftest import Gateway, Services, StartGateway, bearer
+from services.gateway.tests.conftest import Gateway, Services, StartGateway, bearer, connect
 
 
 async def ask(client: httpx.AsyncClient, authorization: str | None = None) -> httpx.Response:
@@ -157,7 +157,7 @@ async def test_caller_is_remembered_for_a_second_while_redis_is_away(
     gateway = await start_gateway(
         redis=RedisSettings(url="redis://127.0.0.1:1/0"), cache=CacheSettings(blind_caller_seconds=0.3)
     )
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(alice)) as client:
+    async with connect(gateway, alice) as client:
         assert (await client.get("/v1/models")).status_code == 200
         assert (await client.get("/v1/models")).status_code == 200
         assert services.user.lookups == 1
@@ -167,7 +167,7 @@ async def test_caller_is_remembered_for_a_second_while_redis_is_away(
 
 async def test_user_service_away_is_503(start_gateway: StartGateway, alice: str) -> None:
     gateway = await start_gateway(user={"target": "127.0.0.1:1"})
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(alice)) as client:
+    async with connect(gateway, alice) as client:
         answer = await client.get("/v1/models")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1

@@ -3,11 +3,10 @@
 import asyncio
 import json
 
-import grpc
 import httpx
 import pytest
 
-from services.gateway.tests.conftest import Gateway, Services, StartGateway, bearer
+from services.gateway.tests.conftest import Gateway, Services, ServiceServer, StartGateway, connect
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"
@@ -27,7 +26,7 @@ async def impatient(start_gateway: StartGateway) -> Gateway:
 
 @pytest.fixture
 async def client(impatient: Gateway, alice: str):
-    async with httpx.AsyncClient(base_url=impatient.url, headers=bearer(alice), timeout=5) as client:
+    async with connect(impatient, alice) as client:
         yield client
 
 
@@ -147,7 +146,7 @@ async def test_client_that_leaves_a_stream_cancels_the_call(
 async def test_client_that_leaves_before_the_answer_cancels_the_call(
     gateway: Gateway, alice: str, services: Services, path: str, stream: bool
 ) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(alice)) as client:
+    async with connect(gateway, alice) as client:
         asking = asyncio.create_task(client.post(path, json=body(path, "hangs", stream=stream)))
         await asyncio.wait_for(services.chat.started.wait(), 2)
         asking.cancel()
@@ -165,12 +164,12 @@ async def test_slow_reader_does_not_lose_a_byte(client: httpx.AsyncClient) -> No
 
 
 async def test_stream_of_a_dying_chat_service_ends_with_an_error(
-    client: httpx.AsyncClient, service_server: tuple[grpc.aio.Server, int]
+    client: httpx.AsyncClient, service_server: ServiceServer
 ) -> None:
     async with client.stream("POST", CHAT, json=body(CHAT, "pauses")) as stream:
         lines = stream.aiter_text()
         await anext(lines)
-        await service_server[0].stop(grace=None)
+        await service_server.server.stop(grace=None)
         async with asyncio.timeout(2):
             rest = "".join([line async for line in lines])
     assert '"error"' in rest
