@@ -14,15 +14,12 @@ from rostra.chat.v1.chat_service_pb2 import (
     StreamResponseRequest,
     StreamResponseResponse,
 )
-from rostra_chat.chat_request import parse_body
 from rostra_chat.metering import Meter
 from rostra_chat.models import ModelDirectory
 from rostra_chat.responses.foreground import Foreground
-from rostra_chat.responses.input_items import referenced_ids
-from rostra_chat.responses.plan import make_plan
-from rostra_chat.responses.request import ResponseRequest
+from rostra_chat.responses.planner import Planner
 from rostra_chat.responses.run import ResponseRun
-from rostra_chat.responses.store import Context, ResponseStore
+from rostra_chat.responses.store import ResponseStore
 
 
 class ResponsesEngine:
@@ -40,10 +37,9 @@ class ResponsesEngine:
     def __init__(
         self, *, models: ModelDirectory, meter: Meter, store: ResponseStore, default_max_output_tokens: int
     ) -> None:
-        self._models = models
+        self._planner = Planner(models=models, store=store, default_max_output_tokens=default_max_output_tokens)
         self._meter = meter
         self._store = store
-        self._default_max_output_tokens = default_max_output_tokens
         self._foreground = Foreground()
 
     async def __aenter__(self) -> Self:
@@ -89,23 +85,5 @@ class ResponsesEngine:
                 is_first = False
 
     async def _prepare(self, body: bytes, state: ResponseState) -> ResponseRun:
-        request = ResponseRequest.parse(parse_body(body))
-        model, provider = await self._models.get(request.model)
-        plan = make_plan(
-            request,
-            model=model,
-            provider=provider,
-            context=await self._load_context(request, state),
-            state=state,
-            default_max_output_tokens=self._default_max_output_tokens,
-        )
+        plan = await self._planner.plan(body, state)
         return ResponseRun(plan, meter=self._meter, store=self._store)
-
-    async def _load_context(self, request: ResponseRequest, state: ResponseState) -> Context:
-        """Return what the response continues; most continue nothing and cost history nothing."""
-        item_ids = referenced_ids(request.input)
-        if not (state.previous_response_id or state.conversation_id or item_ids):
-            return Context()
-        return await self._store.load_context(
-            previous_response_id=state.previous_response_id, conversation_id=state.conversation_id, item_ids=item_ids
-        )

@@ -40,6 +40,11 @@ class EventWriter:
         self._written.append(Event({"type": kind, "sequence_number": self._next_number, **fields}))
         self._next_number += 1
 
+    @property
+    def next_number(self) -> int:
+        """Return the number that the next event will have."""
+        return self._next_number
+
     def take(self) -> list[Event]:
         """Return what was written since the last call."""
         written, self._written = self._written, []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rostra.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
 
 _STATUSES = {
+    "queued": ResponseStatus.RESPONSE_STATUS_QUEUED,
     "in_progress": ResponseStatus.RESPONSE_STATUS_IN_PROGRESS,
     "completed": ResponseStatus.RESPONSE_STATUS_COMPLETED,
     "incomplete": ResponseStatus.RESPONSE_STATUS_INCOMPLETE,
@@ -44,16 +45,17 @@ class HistoryResponseStore:
 
     async def create(self, response: dict[str, Any], *, input_items: Sequence[Item]) -> None:
         """Store a run that begins: see `ResponseStore`."""
-        request = CreateResponseRequest(response=_response_to_proto(response), input=_to_proto(input_items))
+        request = CreateResponseRequest(response=response_to_proto(response), input=items_to_proto(input_items))
         await self._client.call(self._client.stub.CreateResponse, request)
 
     async def finish(self, response: dict[str, Any]) -> None:
         """Store a run that ended: see `ResponseStore`."""
-        request = FinishResponseRequest(response=_response_to_proto(response), output=_to_proto(response["output"]))
+        request = FinishResponseRequest(response=response_to_proto(response), output=items_to_proto(response["output"]))
         await self._client.call(self._client.stub.FinishResponse, request)
 
 
-def _response_to_proto(response: dict[str, Any]) -> StoredResponse:
+def response_to_proto(response: dict[str, Any]) -> StoredResponse:
+    """Return a response object as history keeps it: without its output, which is kept as items."""
     body = {name: value for name, value in response.items() if name != "output"}
     return StoredResponse(
         id=response["id"],
@@ -62,10 +64,12 @@ def _response_to_proto(response: dict[str, Any]) -> StoredResponse:
         conversation_id=(response["conversation"] or {}).get("id", ""),
         body=orjson.dumps(body),
         create_time=Timestamp(seconds=response["created_at"]),
+        background=bool(response.get("background")),
     )
 
 
-def _to_proto(items: Iterable[Item]) -> list[StoredItem]:
+def items_to_proto(items: Iterable[Item]) -> list[StoredItem]:
+    """Return items as history keeps them."""
     return [StoredItem(id=item["id"], body=orjson.dumps(item)) for item in items]
 
 

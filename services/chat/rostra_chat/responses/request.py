@@ -51,6 +51,7 @@ class ResponseRequest:
     includes_logprobs: bool
     reasoning: dict[str, Any] | None
     truncation: str | None
+    background: bool
     service_tier: str | None
     metadata: dict[str, str]
     user: str | None
@@ -86,6 +87,7 @@ class ResponseRequest:
             includes_logprobs="message.output_text.logprobs" in body.texts("include"),
             reasoning=None if reasoning is None else _parse_reasoning(reasoning),
             truncation=body.choice("truncation", ("auto", "disabled")),
+            background=body.boolean("background") or False,
             service_tier=body.text("service_tier"),
             metadata=_parse_metadata(body),
             user=body.text("user"),
@@ -95,8 +97,6 @@ class ResponseRequest:
 
 
 def _refuse_unsupported(body: Fields) -> None:
-    if body.boolean("background"):
-        raise unsupported("background", "Background responses are not supported yet.")
     if body.values.get("prompt") is not None:
         raise unsupported("prompt", "Stored prompts are not supported: give `instructions` and `input`.")
     if body.values.get("previous_response_id") is not None and body.values.get("conversation") is not None:

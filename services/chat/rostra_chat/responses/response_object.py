@@ -38,7 +38,7 @@ class Ending:
 def begun(
     request: ResponseRequest, *, response_id: str, store: bool, previous_response_id: str, conversation_id: str
 ) -> Response:
-    """Return the response object of a run that begins.
+    """Return the response object of a run that begins, or waits for a runner.
 
     What the client left open has OpenAI's default where the field must not be null.
     """
@@ -47,8 +47,8 @@ def begun(
         "object": "response",
         "created_at": int(time.time()),
         "completed_at": None,
-        "status": "in_progress",
-        "background": False,
+        "status": "queued" if request.background else "in_progress",
+        "background": request.background,
         "error": None,
         "incomplete_details": None,
         "instructions": request.instructions,

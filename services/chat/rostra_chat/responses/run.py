@@ -12,23 +12,20 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from rostra.common.v1.limit_state_pb2 import LimitState
-from rostra.user.v1.usage_pb2 import UsageOutcome
-from rostra_chat.errors import ProviderError
 from rostra_chat.metering import Charge, Meter
+from rostra_chat.responses.answer import Answer, Failure
 from rostra_chat.responses.events import Event, EventWriter
-from rostra_chat.responses.failure import error_event_fields, public_error, response_error
+from rostra_chat.responses.failure import error_event_fields
 from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.reducer import ChunkReducer
-from rostra_chat.responses.response_object import Ending, ended
+from rostra_chat.responses.response_object import ended
 from rostra_chat.responses.store import ResponseStore
-from rostra_chat.tally import Tally
 from rostra_kit.context import current_request, set_current_request
 from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Emit: TypeAlias = Callable[[list[Event]], Awaitable[None]]
-Failure: TypeAlias = Exception | asyncio.CancelledError
 
 _STORING_SECONDS = 20.0
 
@@ -55,11 +52,8 @@ class ResponseRun:
         self._meter = meter
         self._store = store
         self._writer = EventWriter()
-        self._reducer = ChunkReducer(self._writer)
-        self._tally = Tally(input_tokens=plan.demand.input_tokens)
+        self._answer = Answer(plan, ChunkReducer(self._writer))
         self._is_stored = False
-        self._is_called = False
-        self._has_begun = False
         self._storing_error: AppError | None = None
 
     async def execute(self, emit: Emit) -> None:
@@ -80,8 +74,8 @@ class ResponseRun:
         )
         self.limits = charge.limits
         failure = await self._attempt(emit)
-        await _uninterrupted(self._conclude(charge, failure))
-        if isinstance(failure, asyncio.CancelledError) or (failure and not self._has_begun):
+        await uninterrupted(self._conclude(charge, failure))
+        if isinstance(failure, asyncio.CancelledError) or (failure and not self._answer.has_begun):
             raise failure
         await emit(self._last_words())
 
@@ -96,7 +90,7 @@ class ResponseRun:
             return failure
         except Exception as failure:
             # Before the answer began, the RPC's interceptor logs what nobody foresaw.
-            if self._has_begun:
+            if self._answer.has_begun:
                 logger.exception("unforeseen error in a response")
             return failure
         return None
@@ -113,22 +107,19 @@ class ResponseRun:
             raise
 
     async def _read_answer(self, emit: Emit) -> None:
-        self._is_called = True
-        async with aclosing(self._plan.provider.stream(self._plan.model, self._plan.body)) as reads:
+        is_first = True
+        async with aclosing(self._answer.reads()) as reads:
             async for frames in reads:
-                if not self._has_begun:
+                if is_first:
                     self._begin()
-                self._tally.add(frames)
-                self._reducer.feed(frame.data for frame in frames)
+                    is_first = False
+                self._answer.add(frames)
                 await self._emit_written(emit)
-        if not self._has_begun:
-            raise ProviderError("The model's provider answered nothing.")
-        self._reducer.finish()
+        self._answer.finish()
         await self._emit_written(emit)
 
     def _begin(self) -> None:
         """Tell of the response: no sooner than the provider answers, for until then an error can be a status."""
-        self._has_begun = True
         self._writer.write("response.created", response=self.response)
         self._writer.write("response.in_progress", response=self.response)
 
@@ -138,25 +129,9 @@ class ResponseRun:
 
     async def _conclude(self, charge: Charge, failure: Failure | None) -> None:
         """Store and settle how the run ended; neither waits for the other."""
-        self.response = ended(self.response, self._ending(failure))
-        await asyncio.gather(self._store_ending(), self._settle(charge, failure))
-
-    def _ending(self, failure: Failure | None) -> Ending:
-        reducer = self._reducer
-        if failure is not None:
-            reducer.abandon()
-        if isinstance(failure, asyncio.CancelledError):
-            return Ending(status="cancelled", output=reducer.output())
-        if failure is not None:
-            self.error = public_error(failure)
-            return Ending(status="failed", output=reducer.output(), error=response_error(self.error))
-        return Ending(
-            status="incomplete" if reducer.incomplete_reason else "completed",
-            output=reducer.output(),
-            usage=self._tally.usage(),
-            incomplete_reason=reducer.incomplete_reason,
-            service_tier=reducer.service_tier,
-        )
+        self.response = ended(self.response, self._answer.ending(failure))
+        self.error = self._answer.error
+        await asyncio.gather(self._store_ending(), self._answer.settle(charge, failure))
 
     async def _store_ending(self) -> None:
         if not self._is_stored:
@@ -175,20 +150,6 @@ class ResponseRun:
         logger.warning("the end of a response is not stored: %s", error, extra={"response_id": self.response["id"]})
         self._storing_error = error
 
-    async def _settle(self, charge: Charge, failure: Failure | None) -> None:
-        """Settle what was used; a call that the provider refused, or never got, costs nothing."""
-        is_cancelled = isinstance(failure, asyncio.CancelledError)
-        if failure is None:
-            outcome = UsageOutcome.USAGE_OUTCOME_FINISHED
-        elif is_cancelled and self._is_called:
-            outcome = UsageOutcome.USAGE_OUTCOME_CANCELLED
-        elif self._has_begun:
-            outcome = UsageOutcome.USAGE_OUTCOME_FAILED
-        else:
-            await charge.cancel()
-            return
-        await charge.settle(self._tally.usage(), outcome=outcome, estimated=self._tally.is_estimated)
-
     def _last_words(self) -> list[Event]:
         """Return the event that ends the stream; an answer that is not stored is not called complete."""
         if self.error is None and self._storing_error is not None:
@@ -199,7 +160,7 @@ class ResponseRun:
         return self._writer.take()
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     """Do `work` to its end even when cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.create_task(work)
     try:

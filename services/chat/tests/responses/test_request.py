@@ -81,7 +81,7 @@ def parse(**body):
         ({"metadata": {"key": "x" * 513}}, "metadata.key", VALUE),
         ({"metadata": {"k" * 65: ""}}, "metadata", VALUE),
         ({"metadata": {str(number): "" for number in range(17)}}, "metadata", VALUE),
-        ({"background": True}, "background", UNSUPPORTED),
+        ({"background": "yes"}, "background", TYPE),
         ({"prompt": {"id": "pmpt_1"}}, "prompt", UNSUPPORTED),
         ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id", VALUE),
     ],
