@@ -132,7 +132,7 @@ async def own_stack(
         gateways: Number of gateways, likewise `chats`.
 
     Raises:
-        AssertionError: A process did not start; the message names it and has the end of its log.
+        AssertionError: A process did not start; the message has the end of each log, and ends with its name.
     """
     settings = {
         "ROSTRA_CHAT_ECHO__WORD_DELAY_SECONDS": "0",
@@ -148,7 +148,7 @@ async def own_stack(
     try:
         await stack.__aenter__()
     except ChildFailed as error:
-        raise AssertionError(f"{error}\n{_end_of_logs(stack)}") from error
+        raise AssertionError(f"{_end_of_logs(stack)}\n{error}") from error
     try:
         yield stack
     finally:
