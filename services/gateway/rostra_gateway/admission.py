@@ -11,16 +11,26 @@ from rostra_gateway.settings import AddressLimits
 from rostra_kit.errors import ResourceExhaustedError
 from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal, SlotClaim
 
-STREAM_HOLD_SECONDS = 60.0
+_RENEWALS_PER_HOLD = 3
 
 
 class Admission:
-    """Admits requests within the limits, and refuses the others with 429."""
+    """Admits requests within the limits, and refuses the others with 429.
 
-    def __init__(self, limiter: Limiter, settings: AddressLimits, metrics: GatewayMetrics) -> None:
+    Args:
+        limiter: Counts over all gateways.
+        settings: What one address may do.
+        metrics: Counts refusals.
+        stream_hold_seconds: How long an open stream counts that nobody renews.
+    """
+
+    def __init__(
+        self, limiter: Limiter, settings: AddressLimits, metrics: GatewayMetrics, *, stream_hold_seconds: float
+    ) -> None:
         self._limiter = limiter
         self._settings = settings
         self._metrics = metrics
+        self._stream_hold_seconds = stream_hold_seconds
 
     async def admit_sign_in(self, exchange: Exchange) -> None:
         """Admit a request that is about to become somebody; it counts against its address alone."""
@@ -55,7 +65,9 @@ class Admission:
             raise
 
     async def _reserve(self, claims: Sequence[Claim], exchange: Exchange, reservation_id: str) -> Grant:
-        outcome = await self._limiter.reserve(claims, reservation_id=reservation_id, hold_seconds=STREAM_HOLD_SECONDS)
+        outcome = await self._limiter.reserve(
+            claims, reservation_id=reservation_id, hold_seconds=self._stream_hold_seconds
+        )
         for state in outcome.states:
             name = state.name.removeprefix("key_")
             if name == "requests":
@@ -84,8 +96,13 @@ class StreamSlots:
         self._limiter = limiter
         self._grants = grants
 
+    @property
+    def renewal_seconds(self) -> float:
+        """Return how often `renew` is due."""
+        return self._grants[0].hold_seconds / _RENEWALS_PER_HOLD
+
     async def renew(self) -> None:
-        """Hold the slots for another while; due each `STREAM_HOLD_SECONDS` / 3."""
+        """Hold the slots for another while."""
         for grant in self._grants:
             await self._limiter.renew(grant)
 

@@ -40,7 +40,9 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
             settings=settings,
             clients=clients,
             authenticator=Authenticator(clients, cache, revocations, settings.cache, metrics),
-            admission=Admission(limiter, settings.address_limits, metrics),
+            admission=Admission(
+                limiter, settings.address_limits, metrics, stream_hold_seconds=settings.stream_hold_seconds
+            ),
             metrics=metrics,
         )
         yield new_app(edge)

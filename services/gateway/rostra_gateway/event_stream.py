@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rostra.common.v1.limit_state_pb2 import LimitState
-from rostra_gateway.admission import STREAM_HOLD_SECONDS, StreamSlots
+from rostra_gateway.admission import StreamSlots
 from rostra_gateway.disconnect import while_connected
 from rostra_gateway.exchange import Exchange, add_limits
 from rostra_gateway.metrics import GatewayMetrics
@@ -111,7 +111,7 @@ class EventStream(Response):
 
     async def _keep_slots(self) -> None:
         while True:
-            await asyncio.sleep(STREAM_HOLD_SECONDS / 3)
+            await asyncio.sleep(self._slots.renewal_seconds)
             await self._slots.renew()
 
 

@@ -49,4 +49,7 @@ class Settings(ServiceSettings):
     heartbeat_seconds: float = Field(
         12.0, gt=0, description="Longest silence on a stream; below CloudFront's 30 s and the ALB's 60 s."
     )
+    stream_hold_seconds: float = Field(
+        60.0, gt=0, description="Time after which the streams of a gateway that died no longer count as open."
+    )
     keep_alive_seconds: int = Field(75, gt=0, description="Time an idle connection stays open; above the ALB's 60 s.")
