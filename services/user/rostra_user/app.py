@@ -15,7 +15,7 @@ from rostra_kit.client import ServiceClient
 from rostra_kit.redis import open_redis
 from rostra_kit.server import GrpcApp
 from rostra_user.background import repeated
-from rostra_user.clock import utc_now
+from rostra_user.clock import Clock, utc_now
 from rostra_user.history import HistoryEraser
 from rostra_user.metrics import UserMetrics
 from rostra_user.passwords import PasswordHasher
@@ -41,11 +41,11 @@ from rostra_user.usage_consumer import UsageConsumer
 
 
 @asynccontextmanager
-async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
+async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock = utc_now) -> AsyncIterator[GrpcApp]:
     """Open everything that the user service needs, and close it in reverse order."""
     metrics = UserMetrics(registry)
     async with AsyncExitStack() as stack:
-        keys = _signing_keys(settings)
+        keys = _signing_keys(settings, clock)
         hasher = stack.enter_context(PasswordHasher(settings.passwords))
         engine = await stack.enter_async_context(open_engine(settings.database))
         if settings.database.migrates_on_start:
@@ -64,7 +64,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
             elsewhere=HistoryEraser(history),
             settings=settings.erasure,
             metrics=metrics,
-            clock=utc_now,
+            clock=clock,
         )
         consumer = UsageConsumer(
             redis=redis.streams,
@@ -82,7 +82,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 erasure=erasure,
                 registration=RegistrationPolicy(mode=settings.registration, invitation_code=settings.invitation_code),
                 metrics=metrics,
-                clock=utc_now,
+                clock=clock,
             ),
             sessions=SessionService(
                 accounts=accounts,
@@ -91,15 +91,15 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 issuer=issuer,
                 revocations=revocations,
                 metrics=metrics,
-                clock=utc_now,
+                clock=clock,
             ),
             api_keys=ApiKeyService(
                 api_keys=SqlApiKeyStore(database),
                 revocations=revocations,
                 live_limit=settings.api_keys_per_user,
-                clock=utc_now,
+                clock=clock,
             ),
-            usage=UsageService(usage=usage, clock=utc_now),
+            usage=UsageService(usage=usage, clock=clock),
         )
         for name, turn, pause_seconds in (
             ("signing_keys", keys.reload, settings.sessions.signing_keys_reload_seconds),
@@ -111,7 +111,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         yield GrpcApp(partial(add_UserServiceServicer_to_server, servicer), readiness=[partial(check_schema, engine)])
 
 
-def _signing_keys(settings: Settings) -> SigningKeys:
+def _signing_keys(settings: Settings, clock: Clock) -> SigningKeys:
     if settings.environment == "development":
-        create_first_key(settings.signing_keys_directory, utc_now())
+        create_first_key(settings.signing_keys_directory, clock())
     return SigningKeys(settings.signing_keys_directory)

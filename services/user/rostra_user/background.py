@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from prometheus_client import Counter
 from redis.exceptions import RedisError
@@ -11,6 +11,8 @@ from redis.exceptions import RedisError
 from rostra_kit.errors import AppError
 
 logger = logging.getLogger(__name__)
+
+_CANCEL_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -22,9 +24,10 @@ async def repeated(
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # Asked again, because on Python 3.11 `asyncio.wait_for`, which libraries use, now and then swallows it.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
 
 
 async def _repeat(name: str, turn: Callable[[], Awaitable[None]], pause_seconds: float, failures: Counter) -> None:

@@ -1,20 +1,34 @@
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
+from rostra.user.v1.user_service_pb2 import DESCRIPTOR
+from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
+from rostra_kit.redis import RedisSettings
+from rostra_kit.settings import ServiceAddress
+from rostra_kit.testing.grpc import call_as_nobody, grpc_client
 from rostra_kit.testing.redis_server import RedisServer, running_redis
+from rostra_user.app import build
 from rostra_user.migrate import migrate
-from rostra_user.settings import DatabaseSettings, PasswordSettings
+from rostra_user.settings import DatabaseSettings, PasswordSettings, Settings, UsageQueueSettings
 from rostra_user.sql.database import Database
 from rostra_user.sql.engine import open_engine
+from rostra_user.testing.history import HistoryStandIn, running_history
+from rostra_user.testing.journey import UserClient
+from rostra_user.testing.records import NOW, SettableClock
 from support.servers import fresh_database, mariadb_url, mysql_url
 
 __all__ = ["mariadb_url", "mysql_url"]
+
+USER_SERVICE = DESCRIPTOR.services_by_name["UserService"]
 
 PRODUCTS = ["sqlite", *(pytest.param(name, marks=pytest.mark.integration) for name in ("mysql", "mariadb"))]
 
@@ -60,12 +74,24 @@ async def database(migrated_database: DatabaseSettings) -> AsyncIterator[Databas
         yield Database(engine)
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite database with the newest schema and nothing else, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "user.db"
+    asyncio.run(migrate(DatabaseSettings(url=SecretStr(f"sqlite+aiosqlite:///{file}"))))
+    return file
+
+
 @pytest.fixture
-async def sqlite_database(tmp_path: Path) -> AsyncIterator[Database]:
-    """Return a database of the test's own."""
-    settings = DatabaseSettings(url=SecretStr(f"sqlite+aiosqlite:///{tmp_path}/user.db"))
-    await migrate(settings)
-    async with open_engine(settings) as engine:
+def sqlite_settings(migrated_file: Path, tmp_path: Path) -> DatabaseSettings:
+    """Return the settings of an embedded database of the test's own."""
+    shutil.copy(migrated_file, tmp_path / "user.db")
+    return DatabaseSettings(url=SecretStr(f"sqlite+aiosqlite:///{tmp_path}/user.db"))
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_settings: DatabaseSettings) -> AsyncIterator[Database]:
+    async with open_engine(sqlite_settings) as engine:
         yield Database(engine)
 
 
@@ -76,6 +102,63 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    """Return a client of an empty Redis that, like the service's own for blocking reads, knows no time limit."""
+    async with Redis.from_url(redis_server.url, socket_timeout=None) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
 def cheap_passwords() -> PasswordSettings:
     """Return a cost of hashing that tests can pay often."""
     return PasswordSettings(memory_kib=8, iterations=1)
+
+
+@pytest.fixture
+async def history() -> AsyncIterator[HistoryStandIn]:
+    async with running_history() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def settings(
+    sqlite_settings: DatabaseSettings,
+    redis_server: RedisServer,
+    history: HistoryStandIn,
+    cheap_passwords: PasswordSettings,
+    tmp_path: Path,
+) -> Settings:
+    return Settings(
+        database=sqlite_settings,
+        redis=RedisSettings(url=SecretStr(redis_server.url)),
+        history=ServiceAddress(target=history.target),
+        signing_keys_directory=tmp_path / "keys",
+        registration="open",
+        passwords=cheap_passwords,
+        usage_queue=UsageQueueSettings(block_seconds=0.05, retry_seconds=0.05),
+        api_keys_per_user=3,
+    )
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock(NOW)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def client(
+    settings: Settings, registry: CollectorRegistry, redis: Redis, clock: SettableClock
+) -> AsyncIterator[UserClient]:
+    """Return a client of the whole service, as its composition root builds it."""
+    async with (
+        build(settings, registry, clock=clock) as app,
+        grpc_client(UserServiceStub, USER_SERVICE, app.register) as client,
+    ):
+        call_as_nobody()
+        yield client

@@ -22,6 +22,8 @@ Work = Callable[[AsyncConnection], Awaitable[ResultT]]
 _DUPLICATE = {1062, "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
 _MISSING_PARENT = {1216, 1452, "SQLITE_CONSTRAINT_FOREIGNKEY"}
 _DEADLOCK = 1213
+# Drivers call these operational, too, but trying again would not help: an unknown column, a value that does not fit.
+_MISTAKES = {1054, 1366, 3819, 4025, "SQLITE_ERROR"}
 
 _ATTEMPTS = 5
 
@@ -115,10 +117,17 @@ def _meaning(error: SQLAlchemyError) -> AppError:
         return AlreadyExistsError("This exists already.")
     if isinstance(error, IntegrityError) and _code(error) in _MISSING_PARENT:
         return MissingParentError("Something that this refers to does not exist any more.")
-    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if is_lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if _is_outage(error):
         return _outage()
     return InternalError("The database refused a statement.")
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, OperationalError):
+        return _code(error) not in _MISTAKES
+    return isinstance(error, InterfaceError | PoolTimeoutError)
 
 
 def _outage() -> UnavailableError:

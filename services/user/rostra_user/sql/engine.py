@@ -84,6 +84,8 @@ def _ping(connection: Any, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConne
     try:
         connection.ping(reconnect=False)
     except Exception as error:
+        # At once: the pool would say goodbye to the server first, which a dead socket refuses.
+        connection.driver_connection.close()
         raise DisconnectionError("the connection is dead") from error
 
 
@@ -91,3 +93,6 @@ def _recognise_dead_socket(context: ExceptionContext) -> None:
     """Drop the connection whose socket died in mid-use; see `_ping`."""
     if is_dead_socket(context.original_exception):
         context.is_disconnect = True
+        if context.connection is not None:
+            driver_connection: Any = context.connection.connection.driver_connection
+            driver_connection.close()

@@ -15,6 +15,21 @@ HASH = "h1"
 NOW = datetime(2026, 11, 20, 12, 30, 15, 123456, tzinfo=UTC)
 
 
+class SettableClock:
+    """A clock that moves when a test says so."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """Return the time it shows."""
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        """Let time pass: `advance(seconds=1)`."""
+        self.now += timedelta(**span)
+
+
 def an_email(text: str | None = None) -> EmailAddress:
     """Return an address; a new one unless `text` spells it."""
     text = text or f"{secrets.token_hex(8)}@example.com"
