@@ -166,7 +166,10 @@ def completion_error_frame(error: AppError, _last: bytes) -> bytes:
 
 
 def response_error_frame(error: AppError, last: bytes) -> bytes:
-    """Return the `error` event that ends a broken stream of response events; it takes the next sequence number."""
+    """Return the `error` event that ends a broken stream of response events; it takes the next sequence number.
+
+    OpenAI's event holds the error's fields itself, that of Open Responses an error object: this one is both.
+    """
     numbers = _SEQUENCE_NUMBER.findall(last)
     body = error_body(error)
     event = {
@@ -174,6 +177,7 @@ def response_error_frame(error: AppError, last: bytes) -> bytes:
         "code": body["code"],
         "message": body["message"],
         "param": body["param"],
+        "error": body,
         "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
     }
     return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
