@@ -15,9 +15,9 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from rostra_kit.ports import free_port
 from support.server_process import (
     find_program,
-    free_port,
     run_to_end,
     running,
     temporary_folder,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
-from support.server_process import find_server, free_port, running, temporary_folder, wait_until_ready
+from rostra_kit.ports import free_port
+from support.server_process import find_server, running, temporary_folder, wait_until_ready
 
 DATABASES = 256
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -63,14 +62,6 @@ def _first(programs: Iterator[Path], names: Sequence[str]) -> Path:
 
 def _version(program: Path) -> str:
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

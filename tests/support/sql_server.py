@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy import NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
+from rostra_kit.ports import free_port
 from support.server_process import (
     find_program,
     find_server,
-    free_port,
     run_to_end,
     running,
     temporary_folder,

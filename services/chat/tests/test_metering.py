@@ -19,9 +19,9 @@ from rostra_chat.usage_log import UsageLog
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import ResourceExhaustedError, UnauthenticatedError, UnavailableError
 from rostra_kit.limits import FallbackLimiter, LocalLimiter, RedisLimiter, RetryQueue
+from rostra_kit.ports import free_port
 from rostra_kit.status import reason_name
 from rostra_kit.testing.grpc import call_as, call_as_nobody
-from rostra_kit.testing.redis_server import free_port
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
 

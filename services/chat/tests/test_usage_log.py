@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.usage_log import UsageLog
-from rostra_kit.testing.redis_server import RedisServer, fakeredis_command, free_port
+from rostra_kit.ports import free_port
+from rostra_kit.testing.redis_server import RedisServer, fakeredis_command
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
-from rostra_kit.testing.ports import free_port
+from rostra_kit.ports import free_port
 
 SERVICE = """
 import asyncio, sys

@@ -8,7 +8,7 @@ from fakeredis import TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler
 from redis.exceptions import ResponseError
 
-from rostra_stack.ports import HOST
+from rostra_kit.ports import LOOPBACK
 
 
 class RequestHandler(TCPFakeRequestHandler):
@@ -39,7 +39,7 @@ class EmbeddedRedis(TcpFakeServer):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    server = EmbeddedRedis((HOST, int(sys.argv[1])), server_type="redis")
+    server = EmbeddedRedis((LOOPBACK, int(sys.argv[1])), server_type="redis")
     server.RequestHandlerClass = RequestHandler
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: Thread(target=server.shutdown).start())

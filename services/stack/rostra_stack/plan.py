@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rostra_kit.ports import LOOPBACK, free_port
 from rostra_stack.config import StackConfig
-from rostra_stack.ports import HOST, free_port
 
 Probe = Literal["tcp", "grpc", "http"]
 
@@ -43,7 +43,7 @@ class ProcessPlan:
     @property
     def address(self) -> str:
         """Return host and port."""
-        return f"{HOST}:{self.port}"
+        return f"{LOOPBACK}:{self.port}"
 
 
 def plan_stack(config: StackConfig) -> list[ProcessPlan]:
@@ -58,7 +58,7 @@ def plan_stack(config: StackConfig) -> list[ProcessPlan]:
         "chat": [free_port() for _ in range(config.chats)],
         "gateway": [config.port or free_port(), *(free_port() for _ in range(config.gateways - 1))],
     }
-    targets = {name: "ipv4:" + ",".join(f"{HOST}:{port}" for port in found) for name, found in ports.items()}
+    targets = {name: "ipv4:" + ",".join(f"{LOOPBACK}:{port}" for port in found) for name, found in ports.items()}
     settings = {
         "user": {
             "DATABASE__URL": f"sqlite+aiosqlite:///{data}/user.sqlite3",
@@ -105,6 +105,6 @@ def _redis(data: Path) -> ProcessPlan:
     if server:
         folder = data / "redis"
         folder.mkdir(parents=True, exist_ok=True)
-        options = ("--port", str(port), "--bind", HOST, "--dir", str(folder), "--appendonly", "yes", "--save", "")
+        options = ("--port", str(port), "--bind", LOOPBACK, "--dir", str(folder), "--appendonly", "yes", "--save", "")
         command = (server, *options)
     return ProcessPlan(name="redis", command=command, port=port, probe="tcp", environment=dict(os.environ))

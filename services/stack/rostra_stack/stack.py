@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TextIO
 
+from rostra_kit.ports import is_taken
 from rostra_stack.child import Child, ChildFailed
 from rostra_stack.config import StackConfig
 from rostra_stack.plan import plan_stack
-from rostra_stack.ports import is_taken
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0

@@ -1,4 +1,5 @@
 import asyncio
+from datetime import datetime
 
 import pytest
 import uvloop
@@ -7,7 +8,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from rostra_kit.errors import AlreadyExistsError, InternalError, UnavailableError
-from rostra_kit.testing.redis_server import free_port
+from rostra_kit.ports import free_port
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.database import Database, MissingParentError
 from rostra_user.sql.engine import open_engine
@@ -199,3 +200,10 @@ def test_errors_hide_what_statements_carry(sqlite_settings: DatabaseSettings) ->
             return str(refused.value)
 
     assert "hunter2" not in asyncio.run(scenario())
+
+
+async def test_moment_without_a_zone_is_refused(database: Database) -> None:
+    naive = a_session((await a_stored_user(database)).id, expire_time=datetime(2026, 11, 20))  # noqa: DTZ001 - the point
+    statement = insert(sessions).values(session_row(naive))
+    with pytest.raises(InternalError):
+        await database.write(lambda connection: connection.execute(statement))

@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, text
 
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
-from rostra_kit.testing.redis_server import RedisServer, free_port
+from rostra_kit.ports import free_port
+from rostra_kit.testing.redis_server import RedisServer
 from rostra_user.testing.journey import EMAIL, PASSWORD
 
 START_SECONDS = 30.0

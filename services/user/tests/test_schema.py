@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, inspect, text
 
 from rostra_kit.errors import UnavailableError
-from rostra_kit.testing.redis_server import free_port
+from rostra_kit.ports import free_port
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.engine import open_engine
 from rostra_user.sql.schema import NOTHING, check_schema, downgrade, upgrade

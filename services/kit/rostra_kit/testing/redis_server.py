@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,8 @@ from contextlib import contextmanager
 from redis import Redis
 from redis.exceptions import RedisError
 
-_HOST = "127.0.0.1"
+from rostra_kit.ports import LOOPBACK, free_port
+
 _START_SECONDS = 20.0
 
 
@@ -27,7 +27,7 @@ class RedisServer:
 
     def __init__(self, command: Sequence[str], *, port: int) -> None:
         self.port = port
-        self.url = f"redis://{_HOST}:{port}/0"
+        self.url = f"redis://{LOOPBACK}:{port}/0"
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,7 +62,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         try:
-            with Redis(host=_HOST, port=self.port, socket_timeout=1.0) as redis:
+            with Redis(host=LOOPBACK, port=self.port, socket_timeout=1.0) as redis:
                 return bool(redis.ping())
         except (RedisError, OSError):
             return False
@@ -80,7 +80,7 @@ def fakeredis_command(port: int) -> list[str]:
 
 def redis_command(executable: str, port: int) -> list[str]:
     """Return the command that serves a real Redis or Valkey on a port of 127.0.0.1, in memory only."""
-    return [executable, "--port", str(port), "--bind", _HOST, "--save", "", "--appendonly", "no"]
+    return [executable, "--port", str(port), "--bind", LOOPBACK, "--save", "", "--appendonly", "no"]
 
 
 @contextmanager
@@ -93,11 +93,3 @@ def running_redis(executable: str | None = None) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
