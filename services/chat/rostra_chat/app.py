@@ -11,6 +11,8 @@ from rostra.history.v1 import history_service_pb2
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.user.v1 import user_service_pb2
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
+from rostra_chat.background.history_queue import HistoryJobQueue
+from rostra_chat.background.opening import open_background
 from rostra_chat.catalogue import load_catalogue
 from rostra_chat.completions import Completions
 from rostra_chat.metering import Meter
@@ -22,6 +24,7 @@ from rostra_chat.providers.openai import OpenAIProvider
 from rostra_chat.providers.provider import Provider
 from rostra_chat.responses.engine import ResponsesEngine
 from rostra_chat.responses.history_store import HistoryResponseStore
+from rostra_chat.responses.planner import Planner
 from rostra_chat.servicer import ChatServicer
 from rostra_chat.settings import Settings
 from rostra_chat.spend import Spend
@@ -58,8 +61,22 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         responses = await opened(
             ResponsesEngine(models=models, meter=meter, store=store, default_max_output_tokens=most)
         )
-        servicer = ChatServicer(models=models, completions=completions, responses=responses)
-        yield GrpcApp(partial(add_ChatServiceServicer_to_server, servicer))
+        background = await opened(
+            open_background(
+                settings.background,
+                redis=redis,
+                queue=HistoryJobQueue(history),
+                planner=Planner(models=models, store=store, default_max_output_tokens=most),
+                meter=meter,
+                metrics=metrics,
+                drain_seconds=settings.shutdown.drain_seconds,
+            )
+        )
+        servicer = ChatServicer(
+            models=models, completions=completions, responses=responses, background=background.responses
+        )
+        register = partial(add_ChatServiceServicer_to_server, servicer)
+        yield GrpcApp(register, on_draining=background.runner.stop_claiming)
 
 
 async def _open_providers(settings: Settings, stack: AsyncExitStack) -> list[Provider]:

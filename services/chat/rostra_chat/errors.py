@@ -1,7 +1,10 @@
 """The errors that chat raises beside the kit's own.
 
 NotFoundError
-└── ModelNotFound          no model of this name is offered
+├── ModelNotFound          no model of this name is offered
+└── EventsNotKept          the events of a response are not kept any more, or never were
+ConflictError
+└── LeaseLost              a background response is another runner's now
 InvalidArgumentError
 └── ContextLengthExceeded  input and answer do not fit the model's window
 InternalError
@@ -18,6 +21,7 @@ from typing import Self
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.errors import (
+    ConflictError,
     DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
@@ -35,6 +39,18 @@ class ModelNotFound(NotFoundError):
     def named(cls, name: str) -> Self:
         """Return the error for the model that the client called `name`."""
         return cls(f"The model `{name}` does not exist or you do not have access to it.", param="model")
+
+
+class EventsNotKept(NotFoundError):
+    """The events of a response are not kept any more, or never were; the response itself is."""
+
+    default_reason = ErrorReason.ERROR_REASON_EVENTS_NOT_KEPT
+
+
+class LeaseLost(ConflictError):
+    """A background response is another runner's now."""
+
+    default_reason = ErrorReason.ERROR_REASON_LEASE_LOST
 
 
 class ContextLengthExceeded(InvalidArgumentError):

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _FIRST_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
 _GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_QUEUE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 
 class ChatMetrics:
@@ -48,4 +49,25 @@ class ChatMetrics:
         )
         self.usage_events_waiting = Gauge(
             "rostra_chat_usage_events_waiting", "Usage events that wait for Redis.", registry=registry
+        )
+        self._add_background(registry)
+
+    def _add_background(self, registry: CollectorRegistry) -> None:
+        self.background_runs = Gauge(
+            "rostra_chat_background_runs", "Background responses that this process runs.", registry=registry
+        )
+        self.queue_seconds = Histogram(
+            "rostra_chat_queue_seconds",
+            "Time that background responses waited for their first runner.",
+            buckets=_QUEUE_SECONDS,
+            registry=registry,
+        )
+        self.takeovers = Counter(
+            "rostra_chat_takeovers", "Background responses taken over from another runner.", registry=registry
+        )
+        self.followers = Gauge("rostra_chat_followers", "Clients that follow an event log.", registry=registry)
+        self.log_writes = Counter("rostra_chat_log_writes", "Round trips that wrote to event logs.", registry=registry)
+        self.log_events = Counter("rostra_chat_log_events", "Events written to event logs.", registry=registry)
+        self.log_drops = Counter(
+            "rostra_chat_log_drops", "Ended responses whose last events Redis never took.", registry=registry
         )

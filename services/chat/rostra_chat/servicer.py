@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer
+from rostra_chat.background.service import BackgroundResponses
 from rostra_chat.completions import Completions
 from rostra_chat.mapping import model_to_proto
 from rostra_chat.models import ModelDirectory
@@ -21,12 +22,20 @@ if TYPE_CHECKING:
 
 
 class ChatServicer(ChatServiceServicer):
-    """Serves the six calls of `rostra.chat.v1.ChatService`."""
+    """Serves the eight calls of `rostra.chat.v1.ChatService`."""
 
-    def __init__(self, *, models: ModelDirectory, completions: Completions, responses: ResponsesEngine) -> None:
+    def __init__(
+        self,
+        *,
+        models: ModelDirectory,
+        completions: Completions,
+        responses: ResponsesEngine,
+        background: BackgroundResponses,
+    ) -> None:
         self._models = models
         self._completions = completions
         self._responses = responses
+        self._background = background
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """List the models on offer."""
@@ -53,13 +62,28 @@ class ChatServicer(ChatServiceServicer):
                 yield pb.StreamChatCompletionResponse(frames=piece.body, limits=piece.limits)
 
     async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> pb.CreateResponseResponse:
-        """Make a response."""
+        """Make a response, or queue one."""
+        if request.state.background:
+            return await self._background.create(request)
         return await self._responses.create(request)
 
     async def StreamResponse(
         self, request: pb.StreamResponseRequest, context: Context
     ) -> AsyncIterator[pb.StreamResponseResponse]:
         """Make a response and stream its events."""
-        async with aclosing(self._responses.stream(request)) as messages:
+        makers = self._background if request.state.background else self._responses
+        async with aclosing(makers.stream(request)) as messages:
             async for message in messages:
                 yield message
+
+    async def FollowResponse(
+        self, request: pb.FollowResponseRequest, context: Context
+    ) -> AsyncIterator[pb.FollowResponseResponse]:
+        """Stream the events of a background response from any point."""
+        async with aclosing(self._background.follow(request)) as messages:
+            async for message in messages:
+                yield message
+
+    async def CancelResponse(self, request: pb.CancelResponseRequest, context: Context) -> pb.CancelResponseResponse:
+        """Cancel a background response."""
+        return await self._background.cancel(request)

@@ -40,6 +40,21 @@ class EchoSettings(BaseModel):
     word_delay_seconds: float = Field(0.02, ge=0, description="Pause before each word of a stream.")
 
 
+class BackgroundSettings(BaseModel):
+    """Responses that run in the background."""
+
+    max_runs: int = Field(32, ge=0, description="Most background responses that one replica runs at once; 0 for none.")
+    lease_seconds: float = Field(
+        6.0, gt=0, description="Time after which a response whose runner is not heard of is another runner's."
+    )
+    renew_seconds: float = Field(2.0, gt=0, description="Time between two renewals of all leases of a replica.")
+    poll_seconds: float = Field(1.0, gt=0, description="Longest time between two looks at the queue.")
+    gather_seconds: float = Field(
+        0.03, ge=0, description="Time for which events are gathered before they are written to the log."
+    )
+    keep_events_seconds: float = Field(3600.0, gt=0, description="Time for which events are kept after the last one.")
+
+
 class Settings(ServiceSettings):
     """The settings of chat: `ROSTRA_CHAT_…`, and the two names that every OpenAI client knows."""
 
@@ -60,6 +75,7 @@ class Settings(ServiceSettings):
     catalogue_file: Path | None = Field(None, description="Catalogue of models to use in place of the built-in one.")
     discovery: DiscoverySettings = DiscoverySettings()
     echo: EchoSettings = EchoSettings()
+    background: BackgroundSettings = BackgroundSettings()
     default_max_output_tokens: int = Field(
         4096, ge=1, description="Output tokens that are reserved when neither the request nor the model bounds them."
     )

@@ -33,10 +33,12 @@ class GrpcApp:
     Attributes:
         register: Adds the servicer to a server: `partial(add_XServicer_to_server, servicer)`.
         readiness: Checks of the hard dependencies; the service takes calls once each has succeeded.
+        on_draining: Called when the service is told to end, before calls under way get their time to finish.
     """
 
     register: Callable[[grpc.aio.Server], None]
     readiness: Sequence[Check] = ()
+    on_draining: Callable[[], None] = lambda: None
 
 
 Build = Callable[[SettingsT, CollectorRegistry], AbstractAsyncContextManager[GrpcApp]]
@@ -75,6 +77,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
 
         logger.info("draining", extra={"drain_seconds": settings.shutdown.drain_seconds})
         await health_servicer.enter_graceful_shutdown()
+        app.on_draining()
         await asyncio.sleep(settings.shutdown.endpoint_removal_seconds)
         await server.stop(settings.shutdown.drain_seconds)
     logger.info("stopped")

@@ -14,7 +14,6 @@ from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.reducer import ChunkReducer
 from rostra_chat.responses.response_object import Ending
 from rostra_chat.tally import Tally
-from rostra_kit.errors import AppError
 
 Failure: TypeAlias = Exception | asyncio.CancelledError
 
@@ -28,12 +27,10 @@ class Answer:
 
     Attributes:
         has_begun: Whether the provider has answered.
-        error: What a client may know of what prevented or broke the answer, after `ending`.
     """
 
     def __init__(self, plan: RunPlan, reducer: ChunkReducer) -> None:
         self.has_begun = False
-        self.error: AppError | None = None
         self._plan = plan
         self._reducer = reducer
         self._tally = Tally(input_tokens=plan.demand.input_tokens)
@@ -66,12 +63,7 @@ class Answer:
         """Return how the response ends, given what prevented or broke the answer."""
         reducer = self._reducer
         if failure is not None:
-            reducer.abandon()
-        if isinstance(failure, asyncio.CancelledError):
-            return Ending(status="cancelled", output=reducer.output())
-        if failure is not None:
-            self.error = public_error(failure)
-            return Ending(status="failed", output=reducer.output(), error=response_error(self.error))
+            return broken(reducer, failure)
         return Ending(
             status="incomplete" if reducer.incomplete_reason else "completed",
             output=reducer.output(),
@@ -92,3 +84,11 @@ class Answer:
             await charge.cancel()
             return
         await charge.settle(self._tally.usage(), outcome=outcome, estimated=self._tally.is_estimated)
+
+
+def broken(reducer: ChunkReducer, failure: Failure) -> Ending:
+    """Return how a response ends that was prevented, or breaks off with what `reducer` has."""
+    reducer.abandon()
+    if isinstance(failure, asyncio.CancelledError):
+        return Ending(status="cancelled", output=reducer.output())
+    return Ending(status="failed", output=reducer.output(), error=response_error(public_error(failure)))

@@ -26,6 +26,9 @@ _STATUSES = {
     "cancelled": ResponseStatus.RESPONSE_STATUS_CANCELLED,
 }
 
+STATUS_NAMES = {status: name for name, status in _STATUSES.items()}
+"""The statuses in OpenAI's words."""
+
 
 class HistoryResponseStore:
     """Implements `ResponseStore` by calls of the history service, on behalf of the caller of the request under way."""

@@ -15,7 +15,7 @@ from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_chat.metering import Charge, Meter
 from rostra_chat.responses.answer import Answer, Failure
 from rostra_chat.responses.events import Event, EventWriter
-from rostra_chat.responses.failure import error_event_fields
+from rostra_chat.responses.failure import error_event_fields, public_error
 from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.reducer import ChunkReducer
 from rostra_chat.responses.response_object import ended
@@ -74,7 +74,7 @@ class ResponseRun:
         )
         self.limits = charge.limits
         failure = await self._attempt(emit)
-        await uninterrupted(self._conclude(charge, failure))
+        await _uninterrupted(self._conclude(charge, failure))
         if isinstance(failure, asyncio.CancelledError) or (failure and not self._answer.has_begun):
             raise failure
         await emit(self._last_words())
@@ -130,7 +130,8 @@ class ResponseRun:
     async def _conclude(self, charge: Charge, failure: Failure | None) -> None:
         """Store and settle how the run ended; neither waits for the other."""
         self.response = ended(self.response, self._answer.ending(failure))
-        self.error = self._answer.error
+        if isinstance(failure, Exception):
+            self.error = public_error(failure)
         await asyncio.gather(self._store_ending(), self._answer.settle(charge, failure))
 
     async def _store_ending(self) -> None:
@@ -160,7 +161,7 @@ class ResponseRun:
         return self._writer.take()
 
 
-async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     """Do `work` to its end even when cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.create_task(work)
     try:

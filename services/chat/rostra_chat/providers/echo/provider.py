@@ -9,6 +9,7 @@ import orjson
 
 from rostra_chat.catalogue import Model
 from rostra_chat.chat_request import natural
+from rostra_chat.continuation import broken_off
 from rostra_chat.providers.echo.reply import reply_to
 from rostra_chat.providers.echo.wire import Answer
 from rostra_chat.providers.echo.wording import word
@@ -63,5 +64,6 @@ def _answer(model: Model, body: Body) -> Answer:
         raise InvalidArgumentError(f"Invalid value for 'n': must be at most {_MAX_CHOICES}.", param="n")
     requested = natural(body, "max_completion_tokens") or natural(body, "max_tokens")
     most = model.max_output_tokens or _UNBOUNDED_TOKENS
-    wording = word(reply_to(body), body, max_tokens=min(requested or most, most))
+    question, said = broken_off(body)
+    wording = word(reply_to(question).after(said), body, max_tokens=min(requested or most, most))
     return Answer(model=model.id, wording=wording, choices=choices, input_tokens=estimate_request_tokens(body))

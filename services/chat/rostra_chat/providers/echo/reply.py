@@ -1,8 +1,8 @@
 """What `echo` says: the user's own words, a call of the first tool, a tool's result, or JSON to order."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from rostra_chat.chat_request import encode_json
 from rostra_chat.providers.echo.json_sample import sample
@@ -22,6 +22,10 @@ class Reply:
 
     text: str
     tool: str | None = None
+
+    def after(self, said: str) -> Self:
+        """Return what is left to say when an answer broke off after `said`."""
+        return self if self.tool else replace(self, text=self.text.removeprefix(said))
 
 
 def reply_to(body: Mapping[str, Any]) -> Reply:
