@@ -23,12 +23,12 @@ class UsageService:
         """Return the use by day and model from `start` up to `end` (now), and what this month has cost in micros.
 
         Raises:
-            InvalidArgumentError: The end is not after the start.
+            InvalidArgumentError: The start is after the end.
         """
         now = self._clock()
         end = end or now
-        if end <= start:
-            raise InvalidArgumentError("The end must be after the start.", param="end_time")
+        if start > end:
+            raise InvalidArgumentError("The start is after the end.", param="start_time")
         buckets = await self._usage.sum_by_day(user_id, start=start, end=end)
         return buckets, await self._spend_in(user_id, now)
 
