@@ -5,13 +5,13 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 import pytest_asyncio
 
-from rostra_stack.child import Child
 from rostra_stack.stack import Stack
 from support.provider import ScriptedProvider
 from support.stack import own_stack, register
@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 _PATHS = ("/v1/chat/completions", "/v1/responses")
 _DRAIN_SECONDS = 4.0
 _REMOVAL_SECONDS = 0.5
+# A gateway that has tried in vain for a while tries every two seconds.
+_RECONNECT_SECONDS = 5.0
 _ENVIRONMENT = {
     "ROSTRA_GATEWAY_SHUTDOWN__DRAIN_SECONDS": str(_DRAIN_SECONDS),
     "ROSTRA_GATEWAY_SHUTDOWN__ENDPOINT_REMOVAL_SECONDS": str(_REMOVAL_SECONDS),
@@ -131,12 +133,25 @@ async def clients(stack: Stack) -> AsyncIterator[Clients]:
         await client.aclose()
 
 
-async def restart(*children: Child) -> None:
-    """Start processes again that have ended, on the ports they had."""
-    for child in children:
-        await child.start()
-    for child in children:
-        await child.wait_ready(timeout_seconds=30)
+async def restart(stack: Stack, clients: Clients, *names: str) -> None:
+    """Start processes again that have ended, and return when every gateway reaches every chat."""
+    for name in names:
+        await stack.children[name].start()
+    for name in names:
+        await stack.children[name].wait_ready(timeout_seconds=30)
+    for gateway in clients.gateways:
+        for chat in ("chat-1", "chat-2"):
+            await _wait_reached(stack.children[chat].log, gateway)
+
+
+async def _wait_reached(log: Path, gateway: httpx.AsyncClient) -> None:
+    """Return when a chat's log has a request of this gateway."""
+    async with asyncio.timeout(_RECONNECT_SECONDS):
+        while True:
+            answer = await gateway.get("/v1/models/ok")
+            if answer.headers["x-request-id"] in log.read_text():
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_gateway_told_to_end_finishes_its_streams_and_takes_no_new_ones(stack: Stack, clients: Clients) -> None:
@@ -154,7 +169,7 @@ async def test_gateway_told_to_end_finishes_its_streams_and_takes_no_new_ones(st
     assert [stream.text[-200:] for stream in streams if not stream.is_whole] == []
     async with asyncio.timeout(_DRAIN_SECONDS):
         assert await leaving.wait_ended() == 0
-    await restart(leaving)
+    await restart(stack, clients, "gateway-1")
     assert (await clients.ask(0)).status_code == 200
 
 
@@ -168,7 +183,7 @@ async def test_gateway_does_not_wait_for_streams_beyond_the_drain_time(stack: St
     assert time.monotonic() - started > _DRAIN_SECONDS - 1
     await asyncio.gather(*(stream.end() for stream in streams))
     assert not any(stream.is_whole for stream in streams)
-    await restart(leaving)
+    await restart(stack, clients, "gateway-2")
 
 
 async def test_chat_told_to_end_finishes_its_streams_while_the_other_serves(stack: Stack, clients: Clients) -> None:
@@ -181,7 +196,7 @@ async def test_chat_told_to_end_finishes_its_streams_while_the_other_serves(stac
     assert [stream.text[-200:] for stream in streams if not stream.is_whole] == []
     async with asyncio.timeout(_DRAIN_SECONDS):
         assert await leaving.wait_ended() == 0
-    await restart(leaving)
+    await restart(stack, clients, "chat-1")
 
 
 async def test_killed_chat_breaks_its_own_streams_alone_and_at_once(stack: Stack, clients: Clients) -> None:
@@ -201,7 +216,7 @@ async def test_killed_chat_breaks_its_own_streams_alone_and_at_once(stack: Stack
     whole = [stream for stream in streams if stream not in broken]
     await asyncio.gather(*(stream.end(timeout_seconds=15) for stream in whole))
     assert all(stream.is_whole for stream in whole)
-    await restart(dying)
+    await restart(stack, clients, "chat-2")
 
 
 async def test_stack_recovers_when_every_chat_is_back(stack: Stack, clients: Clients) -> None:
@@ -218,10 +233,6 @@ async def test_stack_recovers_when_every_chat_is_back(stack: Stack, clients: Cli
         assert time.monotonic() - asked < 2
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
         assert answer.headers["retry-after"] == "1"
-    await restart(*chats)
-    back = time.monotonic()
-    for gateway in (0, 1):
-        for path in _PATHS:
-            while (await clients.ask(gateway, path)).status_code != 200:
-                assert time.monotonic() - back < 5
-                await asyncio.sleep(0.1)
+    await restart(stack, clients, "chat-1", "chat-2")
+    answers = [await clients.ask(gateway, path) for gateway in (0, 1) for path in _PATHS]
+    assert [answer.status_code for answer in answers] == [200] * 4
