@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
+from rostra_kit.tasks import cancel
 from rostra_kit.usage_queue import EVENT_FIELD, USAGE_STREAM
 
 logger = logging.getLogger(__name__)
@@ -74,8 +75,7 @@ class UsageLog:
     ) -> None:
         """Write what waits, or lose it loudly."""
         if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
+            await cancel(self._writer)
         try:
             async with asyncio.timeout(self._exit_seconds):
                 while self._waiting:

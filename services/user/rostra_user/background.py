@@ -9,10 +9,9 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from rostra_kit.errors import AppError
+from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
-
-_CANCEL_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -24,10 +23,7 @@ async def repeated(
     try:
         yield
     finally:
-        # Asked again, because on Python 3.11 `asyncio.wait_for`, which libraries use, now and then swallows it.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+        await cancel(task)
 
 
 async def _repeat(name: str, turn: Callable[[], Awaitable[None]], pause_seconds: float, failures: Counter) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from rostra_kit.limits.errors import LimitsUnavailable
+from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,7 @@ class RetryQueue:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
+            await cancel(self._worker)
         try:
             async with asyncio.timeout(self._exit_seconds):
                 await self._run_all()

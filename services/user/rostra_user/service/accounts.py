@@ -10,6 +10,7 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
 from rostra_kit.revocation import Revocation
+from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
 from rostra_user.domain import AccountChange, NewAccount, User
 from rostra_user.email_address import comparable, parse_email
@@ -21,7 +22,6 @@ from rostra_user.service.erasure import ErasureService
 from rostra_user.service.tokens import SessionTokens, TokenIssuer
 from rostra_user.store import AccountStore
 from rostra_user.text import accept_text
-from rostra_user.uninterrupted import uninterrupted
 
 NAME_LENGTH = 200
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
 from rostra_kit.revocation import Revocation
+from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
 from rostra_user.domain import ApiKey, Identity, Limits, Page
 from rostra_user.errors import InvalidApiKeyError
@@ -14,7 +15,6 @@ from rostra_user.revocations import Revocations
 from rostra_user.secret import new_api_key, redact, sha256
 from rostra_user.store import ApiKeyStore
 from rostra_user.text import accept_text
-from rostra_user.uninterrupted import uninterrupted
 
 NAME_LENGTH = 200
 

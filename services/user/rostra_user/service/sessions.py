@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rostra_kit.revocation import Revocation
+from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
 from rostra_user.domain import Account, Identity, Session, User
 from rostra_user.email_address import parse_email
@@ -21,7 +22,6 @@ from rostra_user.revocations import Revocations
 from rostra_user.secret import RefreshToken, sha256
 from rostra_user.service.tokens import SessionTokens, TokenIssuer
 from rostra_user.store import AccountStore, SessionStore
-from rostra_user.uninterrupted import uninterrupted
 
 
 class SessionService:

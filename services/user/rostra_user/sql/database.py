@@ -12,8 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rostra_kit.errors import AlreadyExistsError, AppError, ConflictError, InternalError, UnavailableError
+from rostra_kit.tasks import uninterrupted
 from rostra_user.sql.engine import is_dead_socket
-from rostra_user.uninterrupted import uninterrupted
 
 ResultT = TypeVar("ResultT")
 Work = Callable[[AsyncConnection], Awaitable[ResultT]]
