@@ -229,7 +229,7 @@ class HistoryServiceServicer:
 
     def ClaimResponse(self, request, context):
         """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
-        owns it. Needs no caller.
+        owns it; also a response that ran for a waiting client and was never ended, to be ended. Needs no caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,7 +243,8 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseResponse(self, request, context):
-        """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller.
+        """Puts a leased response back into the queue, where it is the oldest, without counting the try. A lease that is lost
+        changes nothing. Needs no caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

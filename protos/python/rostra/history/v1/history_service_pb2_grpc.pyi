@@ -63,12 +63,14 @@ class HistoryServiceStub:
     """
     ClaimResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ClaimResponseRequest, _history_service_pb2.ClaimResponseResponse]
     """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
-    owns it. Needs no caller.
+    owns it; also a response that ran for a waiting client and was never ended, to be ended. Needs no caller.
     """
     RenewLeases: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.RenewLeasesRequest, _history_service_pb2.RenewLeasesResponse]
     """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller."""
     ReleaseResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ReleaseResponseRequest, _history_service_pb2.ReleaseResponseResponse]
-    """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+    """Puts a leased response back into the queue, where it is the oldest, without counting the try. A lease that is lost
+    changes nothing. Needs no caller.
+    """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.CancelResponseRequest, _history_service_pb2.CancelResponseResponse]
     """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]
@@ -115,12 +117,14 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     """
     ClaimResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ClaimResponseRequest, _history_service_pb2.ClaimResponseResponse]  # type: ignore[assignment]
     """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
-    owns it. Needs no caller.
+    owns it; also a response that ran for a waiting client and was never ended, to be ended. Needs no caller.
     """
     RenewLeases: _aio.UnaryUnaryMultiCallable[_history_service_pb2.RenewLeasesRequest, _history_service_pb2.RenewLeasesResponse]  # type: ignore[assignment]
     """Renews the leases of a runner, and tells which are lost and which responses are to be cancelled. Needs no caller."""
     ReleaseResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ReleaseResponseRequest, _history_service_pb2.ReleaseResponseResponse]  # type: ignore[assignment]
-    """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+    """Puts a leased response back into the queue, where it is the oldest, without counting the try. A lease that is lost
+    changes nothing. Needs no caller.
+    """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.CancelResponseRequest, _history_service_pb2.CancelResponseResponse]  # type: ignore[assignment]
     """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]  # type: ignore[assignment]
@@ -242,7 +246,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ClaimResponseResponse, _abc.Awaitable[_history_service_pb2.ClaimResponseResponse]]:
         """Gives the oldest background response that is queued, or whose runner let its lease end, to the calling runner, whoever
-        owns it. Needs no caller.
+        owns it; also a response that ran for a waiting client and was never ended, to be ended. Needs no caller.
         """
 
     @_abc_1.abstractmethod
@@ -259,7 +263,9 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ReleaseResponseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ReleaseResponseResponse, _abc.Awaitable[_history_service_pb2.ReleaseResponseResponse]]:
-        """Puts a leased response back into the queue, at the front, without counting the attempt. Needs no caller."""
+        """Puts a leased response back into the queue, where it is the oldest, without counting the try. A lease that is lost
+        changes nothing. Needs no caller.
+        """
 
     @_abc_1.abstractmethod
     def CancelResponse(

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rostra/history/v1/response.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x01\n\x08Response\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.rostra.history.v1.ResponseStatus\x12\x1c\n\x14previous_response_id\x18\x03 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nbackground\x18\x07 \x01(\x08\"+\n\x03Job\x12\x14\n\x0crequest_body\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\x0c\"-\n\x05Lease\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05*\xe8\x01\n\x0eResponseStatus\x12\x1f\n\x1bRESPONSE_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESPONSE_STATUS_IN_PROGRESS\x10\x01\x12\x1d\n\x19RESPONSE_STATUS_COMPLETED\x10\x02\x12\x1e\n\x1aRESPONSE_STATUS_INCOMPLETE\x10\x03\x12\x1a\n\x16RESPONSE_STATUS_FAILED\x10\x04\x12\x1d\n\x19RESPONSE_STATUS_CANCELLED\x10\x05\x12\x1a\n\x16RESPONSE_STATUS_QUEUED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rostra/history/v1/response.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x01\n\x08Response\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x06status\x18\x02 \x01(\x0e\x32!.rostra.history.v1.ResponseStatus\x12\x1c\n\x14previous_response_id\x18\x03 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nbackground\x18\x07 \x01(\x08\"+\n\x03Job\x12\x14\n\x0crequest_body\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\x0c\"<\n\x05Lease\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05tries\x18\x03 \x01(\x05*\xe8\x01\n\x0eResponseStatus\x12\x1f\n\x1bRESPONSE_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bRESPONSE_STATUS_IN_PROGRESS\x10\x01\x12\x1d\n\x19RESPONSE_STATUS_COMPLETED\x10\x02\x12\x1e\n\x1aRESPONSE_STATUS_INCOMPLETE\x10\x03\x12\x1a\n\x16RESPONSE_STATUS_FAILED\x10\x04\x12\x1d\n\x19RESPONSE_STATUS_CANCELLED\x10\x05\x12\x1a\n\x16RESPONSE_STATUS_QUEUED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rostra.history.v1.response_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESPONSESTATUS']._serialized_start=395
-  _globals['_RESPONSESTATUS']._serialized_end=627
+  _globals['_RESPONSESTATUS']._serialized_start=410
+  _globals['_RESPONSESTATUS']._serialized_end=642
   _globals['_RESPONSE']._serialized_start=89
   _globals['_RESPONSE']._serialized_end=300
   _globals['_JOB']._serialized_start=302
   _globals['_JOB']._serialized_end=345
   _globals['_LEASE']._serialized_start=347
-  _globals['_LEASE']._serialized_end=392
+  _globals['_LEASE']._serialized_end=407
 # @@protoc_insertion_point(module_scope)

@@ -53,9 +53,11 @@ class Job(_message.Message):
     def __init__(self, request_body: _Optional[bytes] = ..., caller: _Optional[bytes] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("response_id", "attempt")
+    __slots__ = ("response_id", "attempt", "tries")
     RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TRIES_FIELD_NUMBER: _ClassVar[int]
     response_id: str
     attempt: int
-    def __init__(self, response_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    tries: int
+    def __init__(self, response_id: _Optional[str] = ..., attempt: _Optional[int] = ..., tries: _Optional[int] = ...) -> None: ...
