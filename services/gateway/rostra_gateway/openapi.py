@@ -36,7 +36,7 @@ STREAMABLE: dict[int | str, dict[str, Any]] = {
         "description": "OpenAI's object, or with `stream: true` the events that it is made of.",
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {},
         },
     }
 }

@@ -204,7 +204,10 @@ async def _end(server: Server, accepting: "asyncio.Task[None]") -> None:
         listening.close()
     for connection in list(server.server_state.connections):
         connection.transport.abort()
-    await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+    tasks = list(server.server_state.tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until_revocations_arrive(gateway: Gateway) -> None:

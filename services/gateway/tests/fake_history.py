@@ -34,8 +34,8 @@ class FakeHistoryService(HistoryServiceServicer):
     async def CreateConversation(self, request, context):
         conversation = Conversation(id=new_id("conv"), metadata=request.metadata, create_time=now(), update_time=now())
         key = (current_caller().user_id, conversation.id)
-        self.conversations[key] = conversation
         self.items[key] = [_stored(orjson.loads(item.body)) for item in request.items]
+        self.conversations[key] = conversation
         return pb.CreateConversationResponse(conversation=conversation)
 
     async def GetConversation(self, request, context):

@@ -12,6 +12,7 @@ from rostra.common.v1.caller_pb2 import Limits
 from rostra_gateway.settings import AddressLimits
 from services.gateway.tests.conftest import Services, StartGateway, bearer, connect
 
+CHAT = "/v1/chat/completions"
 STREAM = {"model": "endless", "messages": [{"role": "user", "content": "x"}], "stream": True}
 
 
@@ -68,12 +69,24 @@ async def test_limit_of_a_key_leaves_other_keys_of_the_user(start_gateway: Start
     assert answer.headers["x-ratelimit-limit-requests"] == "100"
 
 
+@pytest.mark.parametrize(("of_user", "of_key"), [(5, 100), (100, 5)])
+async def test_answers_tell_of_the_nearest_limit(
+    start_gateway: StartGateway, services: Services, of_user: int, of_key: int
+) -> None:
+    user = services.user.add_user(limits=Limits(requests_per_minute=of_user))
+    key = services.user.add_key(user, limits=Limits(requests_per_minute=of_key))
+    async with connect(await start_gateway(), key) as client:
+        answer = await client.get("/v1/models")
+    assert answer.headers["x-ratelimit-limit-requests"] == "5"
+    assert answer.headers["x-ratelimit-remaining-requests"] == "4"
+
+
 async def test_wrong_requests_count_as_well(start_gateway: StartGateway, twenty: str) -> None:
     gateway = await start_gateway()
     async with connect(gateway, twenty) as client:
-        answer = await client.post("/v1/chat/completions", content=b"{")
+        answer = await client.post(CHAT, content=b"{")
         assert (answer.status_code, answer.headers["x-ratelimit-remaining-requests"]) == (400, "19")
-        answer = await client.post("/v1/chat/completions", json={"model": 1})
+        answer = await client.post(CHAT, json={"model": 1})
         assert (answer.status_code, answer.headers["x-ratelimit-remaining-requests"]) == (400, "18")
 
 
@@ -99,14 +112,41 @@ async def test_stream_slot_is_free_again_once_the_client_has_left(
     key = services.user.add_key(services.user.add_user(limits=Limits(concurrent_streams=1)))
     gateway = await start_gateway()
     async with connect(gateway, key) as client:
-        async with client.stream("POST", "/v1/chat/completions", json=STREAM) as stream:
+        async with client.stream("POST", CHAT, json=STREAM) as stream:
             pieces = stream.aiter_bytes()
             await anext(pieces)
-            refused = await client.post("/v1/chat/completions", json=STREAM)
+            refused = await client.post(CHAT, json=STREAM)
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
             assert gateway.metric("rostra_gateway_open_streams") == 1
         await asyncio.wait_for(services.chat.cancelled.wait(), 2)
         await asyncio.wait_for(until_admitted(client), 2)
+
+
+async def test_stream_refused_to_its_user_leaves_no_slot_of_the_address_taken(
+    start_gateway: StartGateway, services: Services
+) -> None:
+    keys = [services.user.add_key(services.user.add_user(limits=Limits(concurrent_streams=1))) for _ in range(2)]
+    gateway = await start_gateway(address_limits=AddressLimits(concurrent_streams=2))
+    async with connect(gateway, keys[0]) as client, client.stream("POST", CHAT, json=STREAM) as stream:
+        pieces = stream.aiter_bytes()
+        await anext(pieces)
+        refusals = [(await client.post(CHAT, json=STREAM)).status_code for _ in range(3)]
+        assert refusals == [429] * 3
+        other = await client.post(CHAT, json=STREAM | {"model": "echo"}, headers=bearer(keys[1]))
+        assert other.status_code == 200
+
+
+async def test_stream_counts_for_as_long_as_it_is_open(start_gateway: StartGateway, services: Services) -> None:
+    key = services.user.add_key(services.user.add_user(limits=Limits(concurrent_streams=1)))
+    gateway = await start_gateway(stream_hold_seconds=0.6)
+    async with connect(gateway, key) as client, client.stream("POST", CHAT, json=STREAM) as stream:
+        pieces = stream.aiter_bytes()
+        began = asyncio.get_running_loop().time()
+        async for _ in pieces:
+            refused = await client.post(CHAT, json=STREAM)
+            assert refused.status_code == 429
+            if asyncio.get_running_loop().time() > began + 1.2:
+                break
 
 
 @pytest.mark.parametrize("model", ["echo", "away", "breaks"])
@@ -117,9 +157,9 @@ async def test_stream_slot_is_free_again_after_every_ending(
     gateway = await start_gateway()
     async with connect(gateway, key) as client:
         for _ in range(3):
-            answer = await client.post("/v1/chat/completions", json=STREAM | {"model": model})
+            answer = await client.post(CHAT, json=STREAM | {"model": model})
             assert answer.status_code != 429
-        answer = await client.post("/v1/chat/completions", json=STREAM | {"messages": "wrong"})
+        answer = await client.post(CHAT, json=STREAM | {"messages": "wrong"})
         assert answer.status_code == 400
         await asyncio.wait_for(until_admitted(client), 2)
 
@@ -150,4 +190,4 @@ async def test_keys_in_redis_of_one_user_share_a_hash_tag(
 async def until_admitted(client: httpx.AsyncClient) -> None:
     answer = None
     while answer is None or answer.status_code == 429:
-        answer = await client.post("/v1/chat/completions", json=STREAM | {"model": "echo"})
+        answer = await client.post(CHAT, json=STREAM | {"model": "echo"})

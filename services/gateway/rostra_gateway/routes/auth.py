@@ -77,7 +77,8 @@ async def refresh(request: Request, response: Response, clients: CurrentClients)
     "/v1/auth/logout",
     status_code=204,
     dependencies=[*_SIGN_IN, Depends(HTTPBearer(auto_error=False))],
-    openapi_extra=request_body(LogoutRequest, required=False),
+    # The access token is one of two ways: the empty requirement makes it optional.
+    openapi_extra={**request_body(LogoutRequest, required=False), "security": [{}]},
 )
 async def logout(request: Request, edge: CurrentEdge, exchange: CurrentExchange) -> None:
     """End the session of the refresh token, or of the access token when there is none. Repeating it changes nothing."""

@@ -60,7 +60,7 @@ async def get_conversation(conversation_id: ConversationId, clients: CurrentClie
     return Conversation.from_proto(answer.conversation)
 
 
-@router.post("/{conversation_id}", openapi_extra=request_body(UpdateConversationRequest))
+@router.post("/{conversation_id}", openapi_extra=request_body(UpdateConversationRequest, required=False))
 async def update_conversation(
     request: Request, conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller
 ) -> Conversation:

@@ -19,7 +19,7 @@ async def get_me(clients: CurrentClients, _: AdmittedCaller) -> User:
     return User.from_proto(answer.user)
 
 
-@router.patch("", openapi_extra=request_body(UpdateMeRequest))
+@router.patch("", openapi_extra=request_body(UpdateMeRequest, required=False))
 async def update_me(request: Request, clients: CurrentClients, _: AdmittedCaller) -> User:
     """Change the caller's account. A new address or password asks for the present password."""
     body = validate(UpdateMeRequest, await read_small_json(request))
