@@ -21,6 +21,7 @@ _CLOSING_ATTEMPT = 2**31
 
 _LOOK_SECONDS = 1.0
 _STATUS_SECONDS = 3.0
+_WRITING_SECONDS = 10.0
 _GIVE_UP_SECONDS = 60.0
 
 
@@ -121,15 +122,19 @@ class Follower:
             if quiet.is_too_long():
                 raise _unreadable() from error
             return False
-        if newest is None:
+        if newest is not None:
+            return newest.length <= after
+        if quiet.is_waiting_in_vain():
             raise EventsNotKept("The events of this response are not kept any more.", param="stream")
-        return newest.length <= after
+        return False
 
 
 class _Quiet:
     """A time in which a log does not grow, or cannot be read."""
 
     def __init__(self, *, is_ended: bool) -> None:
+        self._is_ended = is_ended
+        self._gone_since: float | None = None
         self._began = time.monotonic()
         self._asks_at = self._began if is_ended else self._began + _STATUS_SECONDS
 
@@ -140,6 +145,15 @@ class _Quiet:
             return False
         self._asks_at = now + _STATUS_SECONDS
         return True
+
+    def is_waiting_in_vain(self) -> bool:
+        """Tell, of a log that is gone at the end of its response, that it will not be written any more.
+
+        A runner may have it in memory and Redis just be back.
+        """
+        now = time.monotonic()
+        self._gone_since = self._gone_since or now
+        return self._is_ended or now - self._gone_since > _WRITING_SECONDS
 
     def is_too_long(self) -> bool:
         """Tell whether a client should not be kept waiting for a part that does not answer."""

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from rostra_chat.background.event_log import EventLog
 from rostra_chat.background.run_log import RunLog
+from rostra_chat.background.tasks import end_tasks
 from rostra_chat.metrics import ChatMetrics
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,7 @@ class LogWriter:
     ) -> None:
         """Write what is left, if Redis takes it soon."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end_tasks({self._task})
         try:
             async with asyncio.timeout(_EXIT_SECONDS):
                 while self._unwritten and await self._write():

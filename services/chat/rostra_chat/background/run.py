@@ -110,6 +110,8 @@ class BackgroundRun:
     async def _attempt(self) -> Failure | None:
         try:
             await self._take_up()
+            if self._stop is not None:
+                raise asyncio.CancelledError
             self._replay.begin(self.job.response)
             self._publish()
             plan = await self._plan()

@@ -12,6 +12,8 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from rostra_chat.background.tasks import end_tasks
+
 logger = logging.getLogger(__name__)
 
 WORK = "rostra:work"
@@ -46,10 +48,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Cease to listen."""
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end_tasks(set(self._tasks))
 
     @contextmanager
     def heard(self, channel: str) -> Iterator[asyncio.Event]:
@@ -96,8 +95,7 @@ class Signals:
         try:
             await self._read(pubsub)
         finally:
-            changing.cancel()
-            await asyncio.wait({changing})
+            await end_tasks({changing})
 
     async def _keep_subscribed(self, pubsub: PubSub) -> None:
         while True:

@@ -335,6 +335,11 @@ class Bench:
                     break
         return events
 
+    async def published(self, response_id: str) -> bytes:
+        """Return what the log holds now."""
+        async with Redis.from_url(self.redis_server.url) as redis:
+            return b"".join([fields[b"f"] for _, fields in await redis.xrange(f"run:{{{response_id}}}:events")])
+
     async def ended(self, response_id: str) -> dict[str, Any]:
         """Return the stored response once it has ended."""
         async with asyncio.timeout(15):

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from rostra_kit.errors import ResourceExhaustedError
+
 
 async def test_queued_response_is_run_and_followed_to_its_end(bench):
     replica = await bench.start()
@@ -12,4 +14,102 @@ async def test_queued_response_is_run_and_followed_to_its_end(bench):
     response = await bench.ended(response_id)
     assert response["status"] == "completed"
     bench.assert_sound(frames, response)
+    assert [event["type"] for event in bench.parse(frames)][:3] == [
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+    ]
+    statuses = [event["response"]["status"] for event in bench.parse(frames) if "response" in event]
+    assert statuses == ["queued", "queued", "in_progress", "completed"]
     assert bench.meter.ends == ["FINISHED"]
+
+
+async def test_response_is_run_without_anybody_who_follows(bench):
+    replica = await bench.start()
+
+    response = await bench.ended(await bench.create(replica))
+
+    assert response["output"][0]["content"][0]["text"] == bench.words(20)
+
+
+async def test_many_responses_on_many_replicas_run_once_each(bench):
+    replicas = [await bench.start(max_runs=5) for _ in range(3)]
+
+    ids = [await bench.create(replicas[number % 3]) for number in range(30)]
+    streams = await asyncio.gather(*(bench.follow(replicas[0], response_id) for response_id in ids))
+
+    for response_id, frames in zip(ids, streams, strict=True):
+        bench.assert_sound(frames, await bench.ended(response_id))
+    assert sorted(bench.queue.finished) == sorted((response_id, "completed", 1) for response_id in ids)
+    assert len(bench.model.bodies) == 30
+
+
+async def test_limit_that_is_reached_fails_the_response_with_its_code(bench):
+    replica = await bench.start()
+    bench.meter.error = ResourceExhaustedError("Too many tokens.")
+
+    response_id = await bench.create(replica)
+    frames = await bench.follow(replica, response_id)
+
+    response = await bench.ended(response_id)
+    assert (response["status"], response["error"]["code"]) == ("failed", "rate_limit_exceeded")
+    bench.assert_sound(frames, response)
+    assert bench.model.bodies == []
+
+
+async def test_function_call_is_published_whole_with_the_end(bench):
+    replica = await bench.start()
+    bench.model.hold_at = 4
+
+    response_id = await bench.create(replica, "call-3", tools=[{"type": "function", "name": "look"}])
+    events = await bench.read_until(replica, response_id, bench.words(3))
+    await bench.model.held.wait()
+    assert not any(event["type"].startswith("response.function") for event in events)
+    bench.model.gate.set()
+    frames = await bench.follow(replica, response_id)
+
+    response = await bench.ended(response_id)
+    bench.assert_sound(frames, response)
+    assert response["output"][1]["arguments"] == '{"at": "it"}'
+
+
+async def test_history_that_is_away_at_the_end_is_waited_for(bench):
+    replica = await bench.start()
+    bench.model.hold_at = 20
+    response_id = await bench.create(replica)
+    await bench.model.held.wait()
+
+    bench.queue.is_away = True
+    bench.model.gate.set()
+    await asyncio.sleep(0.3)
+    assert bench.queue.finished == []
+    bench.queue.is_away = False
+
+    assert (await bench.ended(response_id))["status"] == "completed"
+    bench.assert_sound(await bench.follow(replica, response_id), await bench.ended(response_id))
+
+
+async def test_response_that_is_deleted_while_it_runs_is_left(bench):
+    replica = await bench.start()
+    bench.model.hold_at = 5
+    response_id = await bench.create(replica)
+    await bench.model.held.wait()
+
+    del bench.queue.responses[response_id]
+    async with asyncio.timeout(5):
+        while replica.value("rostra_chat_background_runs"):
+            await asyncio.sleep(0.02)
+
+    assert bench.queue.finished == []
+    assert bench.meter.ends == ["CANCELLED"]
+
+
+async def test_metrics_tell_of_runs_and_queue(bench):
+    replica = await bench.start()
+
+    await bench.follow(replica, await bench.create(replica))
+
+    assert replica.value("rostra_chat_queue_seconds_count") == 1
+    assert replica.value("rostra_chat_log_writes_total") >= 1
+    assert replica.value("rostra_chat_log_events_total") >= 20
+    assert replica.value("rostra_chat_takeovers_total") == 0
