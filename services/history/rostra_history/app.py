@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.metrics import HistoryMetrics
+from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService
 from rostra_history.servicer import HistoryServicer
 from rostra_history.settings import DatabaseSettings, Settings
@@ -22,8 +23,15 @@ from rostra_kit.server import GrpcApp
 async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
     """Open everything that the history service needs, and close it in the end."""
     async with open_store(settings.database) as store:
-        service = HistoryService(store=store, metrics=HistoryMetrics(registry), now_us=now_us)
-        register = partial(add_HistoryServiceServicer_to_server, HistoryServicer(service))
+        metrics = HistoryMetrics(registry)
+        service = HistoryService(
+            store=store,
+            metrics=metrics,
+            now_us=now_us,
+            abandoned_after_us=int(settings.abandoned_after_seconds * 1_000_000),
+        )
+        queue = QueueService(queue=store.queue, metrics=metrics, now_us=now_us)
+        register = partial(add_HistoryServiceServicer_to_server, HistoryServicer(service, queue))
         yield GrpcApp(register, readiness=[store.ping])
 
 

@@ -6,12 +6,14 @@
     └── ResponseNotFound
     InvalidArgumentError
     └── PreviousResponseNotFound    OpenAI answers 400 here: the id is a parameter, not the address
+    ConflictError
+    └── LeaseLost
 
 What is another user's is not found, exactly as what does not exist.
 """
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
-from rostra_kit.errors import InvalidArgumentError, NotFoundError
+from rostra_kit.errors import ConflictError, InvalidArgumentError, NotFoundError
 
 
 class ConversationNotFound(NotFoundError):
@@ -48,3 +50,12 @@ class PreviousResponseNotFound(InvalidArgumentError):
 
     def __init__(self, response_id: str) -> None:
         super().__init__(f"Previous response with id '{response_id}' not found.", param="previous_response_id")
+
+
+class LeaseLost(ConflictError):
+    """Whoever wants to end the response is not the one who runs it now."""
+
+    default_reason = ErrorReason.ERROR_REASON_LEASE_LOST
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(f"Response with id '{response_id}' is another runner's to end.")

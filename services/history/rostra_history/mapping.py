@@ -3,13 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rostra.common.v1.caller_pb2 import Caller
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.page_pb2 import Order
 from rostra.common.v1.page_pb2 import PageRequest as PageMessage
 from rostra.history.v1 import conversation_pb2, item_pb2, response_pb2
-from rostra_history.domain import Conversation, Item, PageRequest, Response, ResponseStatus
+from rostra.history.v1.history_service_pb2 import (
+    ClaimResponseResponse,
+    CreateResponseRequest,
+    FinishResponseRequest,
+    RenewLeasesResponse,
+)
+from rostra_history.domain import Claim, Conversation, Item, Job, Lease, PageRequest, Renewal, Response, ResponseStatus
 from rostra_history.drafts import NewItem
 from rostra_history.validation import page_request, parse_json
 from rostra_kit.errors import InvalidArgumentError
@@ -20,8 +28,10 @@ _STATUSES = {
     ResponseStatus.INCOMPLETE: response_pb2.RESPONSE_STATUS_INCOMPLETE,
     ResponseStatus.FAILED: response_pb2.RESPONSE_STATUS_FAILED,
     ResponseStatus.CANCELLED: response_pb2.RESPONSE_STATUS_CANCELLED,
+    ResponseStatus.QUEUED: response_pb2.RESPONSE_STATUS_QUEUED,
 }
 _STATUSES_BY_NUMBER = {int(number): status for status, number in _STATUSES.items()}
+_MAX_LEASE_US = 3_600_000_000
 
 
 def conversation_message(conversation: Conversation) -> conversation_pb2.Conversation:
@@ -54,7 +64,56 @@ def response_message(response: Response) -> response_pb2.Response:
         conversation_id=response.conversation_id or "",
         body=response.body.encode(),
         create_time=_timestamp(response.create_time_us),
+        background=response.background,
     )
+
+
+def claim_message(claim: Claim | None) -> ClaimResponseResponse:
+    """Return the message of what a runner gets; without a job it gets to know for whom to end the response."""
+    if claim is None:
+        return ClaimResponseResponse()
+    response = claim.response
+    job = claim.job or Job(b"", Caller(user_id=response.owner).SerializeToString())
+    return ClaimResponseResponse(
+        lease=response_pb2.Lease(response_id=response.id, attempt=response.attempt, tries=claim.tries),
+        response=response_message(response),
+        job=response_pb2.Job(request_body=job.request_body, caller=job.caller),
+    )
+
+
+def renewal_message(renewal: Renewal) -> RenewLeasesResponse:
+    """Return the message of what became of leases."""
+    return RenewLeasesResponse(lost_response_ids=renewal.lost_ids, cancelled_response_ids=renewal.cancelled_ids)
+
+
+def new_job(request: CreateResponseRequest) -> Job | None:
+    """Return what it takes to run the response in the background; `None` when it runs for a waiting client."""
+    is_queued = request.response.status == response_pb2.RESPONSE_STATUS_QUEUED
+    if not request.response.background == is_queued == request.HasField("job"):
+        raise InvalidArgumentError("A background response is queued and has a job; no other is or has.", param="job")
+    return Job(request.job.request_body, request.job.caller) if is_queued else None
+
+
+def lease_of(message: response_pb2.Lease) -> Lease:
+    """Return a runner's lease."""
+    return Lease(required(message.response_id, param="lease.response_id"), message.attempt)
+
+
+def attempt_of(request: FinishResponseRequest) -> int:
+    """Return the attempt that ends the response; 0 when none is told of."""
+    if not request.HasField("lease"):
+        return 0
+    if request.lease.response_id != request.response.id:
+        raise InvalidArgumentError("The lease is one of another response.", param="lease.response_id")
+    return request.lease.attempt
+
+
+def lease_us_of(duration: Duration) -> int:
+    """Return for how many microseconds a lease is wanted."""
+    lease_us = duration.ToMicroseconds()
+    if not 0 < lease_us <= _MAX_LEASE_US:
+        raise InvalidArgumentError("A lease lasts for some time, and for an hour at most.", param="lease_duration")
+    return lease_us
 
 
 def parsed_bodies(items: Iterable[item_pb2.Item]) -> list[Any]:

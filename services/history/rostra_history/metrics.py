@@ -5,6 +5,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 _CONTEXT_ITEMS = (0, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 _CONTEXT_CHARACTERS = tuple(4**power for power in range(5, 14))  # 1,024 to 67 million
 
+_QUEUE_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800)
+
 
 class HistoryMetrics:
     """Counts what is stored and measures what is loaded."""
@@ -23,6 +25,19 @@ class HistoryMetrics:
             "rostra_history_responses_finished",
             "Calls that ended a response, by how; a repeated call may count again.",
             ["status"],
+            registry=registry,
+        )
+        self.responses_claimed = Counter(
+            "rostra_history_responses_claimed",
+            "Responses given to runners, by why they waited: queued, lease_ended (a runner died), abandoned (in the "
+            "foreground).",
+            ["reason"],
+            registry=registry,
+        )
+        self.queue_seconds = Histogram(
+            "rostra_history_queue_seconds",
+            "Time that background responses waited for their first runner.",
+            buckets=_QUEUE_SECONDS,
             registry=registry,
         )
         self.context_items = Histogram(

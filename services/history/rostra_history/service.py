@@ -9,13 +9,14 @@ from rostra_history.domain import (
     Conversation,
     Item,
     ItemKind,
+    Job,
     Page,
     PageRequest,
     Response,
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem, conversation_items, response_items
-from rostra_history.errors import PreviousResponseNotFound, ResponseNotFound
+from rostra_history.errors import LeaseLost, PreviousResponseNotFound, ResponseNotFound
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import HistoryStore
 from rostra_history.thread import path_to, place
@@ -31,12 +32,21 @@ class HistoryService:
         store: Where everything is kept.
         metrics: What is counted.
         now_us: The time in microseconds since 1970, UTC.
+        abandoned_after_us: When a response that runs for a waiting client is certainly run by nobody any more.
     """
 
-    def __init__(self, *, store: HistoryStore, metrics: HistoryMetrics, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        store: HistoryStore,
+        metrics: HistoryMetrics,
+        now_us: Callable[[], int],
+        abandoned_after_us: int,
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._now_us = now_us
+        self._abandoned_after_us = abandoned_after_us
 
     async def create_conversation(
         self, *, owner: str, metadata: Mapping[str, str], items: Sequence[Any]
@@ -140,17 +150,22 @@ class HistoryService:
         conversation_id: str,
         body: str,
         items: Sequence[NewItem],
+        job: Job | None = None,
     ) -> None:
-        """Store a response that is about to run, with its input; an empty id means that there is none of this kind."""
+        """Store a response that is about to run, with its input; an empty id means that there is none of this kind.
+
+        With a job it is queued, to run in the background.
+        """
         _check_exclusive(previous_response_id, conversation_id)
         now_us = self._now_us()
         response = Response(
             id=response_id,
             owner=owner,
             thread_id=conversation_id or response_id,
-            status=ResponseStatus.IN_PROGRESS,
+            status=ResponseStatus.QUEUED if job else ResponseStatus.IN_PROGRESS,
             body=body,
             create_time_us=now_us,
+            background=job is not None,
             previous_response_id=previous_response_id or None,
             conversation_id=conversation_id or None,
         )
@@ -162,16 +177,26 @@ class HistoryService:
         elif conversation_id:
             await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
         given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
-        await self._store.responses.create(response.followed_by(given), given)
+        claim_time_us = now_us if job else now_us + self._abandoned_after_us
+        await self._store.responses.create(response.followed_by(given), given, claim_time_us=claim_time_us, job=job)
         self._metrics.items_stored.labels(ItemKind.INPUT).inc(len(given))
 
     async def finish_response(
-        self, *, owner: str, response_id: str, status: ResponseStatus, body: str, items: Sequence[NewItem]
+        self,
+        *,
+        owner: str,
+        response_id: str,
+        status: ResponseStatus,
+        body: str,
+        items: Sequence[NewItem],
+        attempt: int = 0,
     ) -> None:
-        """Store how a response ended; one that has ended already stays as it is."""
+        """Store how a response ended; one that this attempt has ended already stays as it is."""
         if not status.is_final:
-            raise InvalidArgumentError("A response cannot end in progress.", param="status")
+            raise InvalidArgumentError(f"A response cannot end as '{status}'.", param="status")
         stored = await self._store.responses.get(owner=owner, response_id=response_id)
+        if stored.attempt != attempt or stored.status is ResponseStatus.QUEUED:
+            raise LeaseLost(response_id)
         if stored.status.is_final:
             return
         now_us = self._now_us()

@@ -10,17 +10,24 @@ import grpc
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra_history.mapping import (
+    attempt_of,
+    claim_message,
     conversation_message,
     item_message,
     item_messages,
+    lease_of,
+    lease_us_of,
     new_items,
+    new_job,
     page_of,
     parsed_bodies,
+    renewal_message,
     required,
     response_body,
     response_message,
     response_status,
 )
+from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService
 from rostra_kit.context import current_caller
 
@@ -29,10 +36,11 @@ if TYPE_CHECKING:
 
 
 class HistoryServicer(HistoryServiceServicer):
-    """Serves `rostra.history.v1.HistoryService` for the caller of each RPC."""
+    """Serves `rostra.history.v1.HistoryService` for the caller of each RPC; runners' RPCs need none."""
 
-    def __init__(self, service: HistoryService) -> None:
+    def __init__(self, service: HistoryService, queue: QueueService) -> None:
         self._service = service
+        self._queue = queue
 
     async def CreateConversation(
         self, request: pb.CreateConversationRequest, context: Context
@@ -125,6 +133,7 @@ class HistoryServicer(HistoryServiceServicer):
             conversation_id=request.response.conversation_id,
             body=response_body(request.response),
             items=new_items(request.input, param="input"),
+            job=new_job(request),
         )
         return pb.CreateResponseResponse()
 
@@ -136,8 +145,30 @@ class HistoryServicer(HistoryServiceServicer):
             status=response_status(request.response.status),
             body=response_body(request.response),
             items=new_items(request.output, param="output"),
+            attempt=attempt_of(request),
         )
         return pb.FinishResponseResponse()
+
+    async def ClaimResponse(self, request: pb.ClaimResponseRequest, context: Context) -> pb.ClaimResponseResponse:
+        """See the contract in history_service.proto."""
+        return claim_message(await self._queue.claim(lease_us=lease_us_of(request.lease_duration)))
+
+    async def RenewLeases(self, request: pb.RenewLeasesRequest, context: Context) -> pb.RenewLeasesResponse:
+        """See the contract in history_service.proto."""
+        renewal = await self._queue.renew(
+            [lease_of(lease) for lease in request.leases], lease_us=lease_us_of(request.lease_duration)
+        )
+        return renewal_message(renewal)
+
+    async def ReleaseResponse(self, request: pb.ReleaseResponseRequest, context: Context) -> pb.ReleaseResponseResponse:
+        """See the contract in history_service.proto."""
+        await self._queue.release(lease_of(request.lease))
+        return pb.ReleaseResponseResponse()
+
+    async def CancelResponse(self, request: pb.CancelResponseRequest, context: Context) -> pb.CancelResponseResponse:
+        """See the contract in history_service.proto."""
+        response = await self._queue.cancel(owner=_owner(), response_id=request.response_id)
+        return pb.CancelResponseResponse(response=response_message(response))
 
     async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> pb.GetResponseResponse:
         """See the contract in history_service.proto."""

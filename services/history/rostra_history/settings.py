@@ -48,6 +48,12 @@ class Settings(ServiceSettings):
     model_config = settings_config("ROSTRA_HISTORY_")
 
     database: DatabaseSettings
+    abandoned_after_seconds: float = Field(
+        4200.0,
+        gt=0,
+        description="Time after which nobody can be running a response for a waiting client any more: above the "
+        "gateway's longest request.",
+    )
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:

@@ -2,7 +2,8 @@
 
 For all methods of all stores:
 
-- `owner` is part of every query: what another user owns is, for the asker, not there.
+- `owner` is part of every query: what another user owns is, for the asker, not there. Only what serves runners, who
+  work for everybody, is asked without an owner.
 - What a method has returned is durable, and every later call sees it, through any replica.
 - Writes run to their end even when the caller is cancelled; a cancelled caller does not know how they ended.
 - A database that cannot be reached raises `UnavailableError`; no error of a driver gets out.
@@ -13,7 +14,7 @@ For all methods of all stores:
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rostra_history.domain import Conversation, Item, Page, PageRequest, Response
+from rostra_history.domain import Claim, Conversation, Item, Job, Lease, Page, PageRequest, Renewal, Response
 
 
 class ConversationStore(Protocol):
@@ -43,7 +44,8 @@ class ConversationStore(Protocol):
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation and all items and responses of its thread, or raise `ConversationNotFound`.
 
-        A response in progress and its items are spared: whoever runs it can still finish it, and gets what was paid.
+        A response that has not ended and its items are spared: whoever runs it can still finish it, and gets what was
+        paid.
         """
 
 
@@ -88,10 +90,18 @@ class ItemStore(Protocol):
 class ResponseStore(Protocol):
     """Keeps responses and their items."""
 
-    async def create(self, response: Response, items: Sequence[Item]) -> None:
-        """Store a response in progress, with its input; a response that is there already stays as it is.
+    async def create(
+        self, response: Response, items: Sequence[Item], *, claim_time_us: int, job: Job | None = None
+    ) -> None:
+        """Store a response that is queued or in progress, with its input; one that is there already stays as it is.
 
         The response is seen with all of its input or not at all.
+
+        Args:
+            response: The response.
+            items: The input.
+            claim_time_us: From when on runners may claim it, if it has not ended: at once when it is queued.
+            job: What they need to run it.
 
         Raises:
             AlreadyExistsError: The id of the response, or of an item, is taken by something else.
@@ -114,15 +124,17 @@ class ResponseStore(Protocol):
 
         However many calls are made at once, exactly one decides how the response ends and what its output is. The new
         status is seen only together with the output, and, for a response that joins its conversation, only once input
-        and output are members of it. A conversation that was deleted is not missed.
+        and output are members of it. A conversation that was deleted is not missed. The queue forgets the response.
 
         Args:
-            response: The response with its final status and body, and its path unless it joins a conversation.
+            response: The response with its final status and body, its path unless it joins a conversation, and the
+                attempt that ends it.
             output: The items; placed, unless the response was made in a conversation.
             now_us: When the conversation changed.
 
         Raises:
             ResponseNotFound: The response was deleted.
+            LeaseLost: The attempt is not the present one, or it is queued; also when another one has ended it.
         """
 
     async def delete(self, *, owner: str, response_id: str) -> None:
@@ -130,6 +142,46 @@ class ResponseStore(Protocol):
 
         An item is needed while it is in a conversation, its response exists, or a response that continues it exists
         (`rostra_history.thread.unneeded`): no context ever loses an item, and the last one out takes the rest along.
+        """
+
+
+class ResponseQueue(Protocol):
+    """Gives responses that have not ended to runners, whoever owns them, each to one runner at a time.
+
+    A response is there from its creation until it ends or is deleted. `now_us` is the time on the clock of the caller,
+    of which there may be several; what lasts from one call to the next must bear how much these differ.
+    """
+
+    async def claim(self, *, now_us: int, lease_end_us: int) -> Claim | None:
+        """Give the oldest response that waits to the calling runner until `lease_end_us`; `None` when none waits.
+
+        A response waits when its claim time has come and no lease on it lasts. However many calls are made at once, one
+        gets it: it is in progress then, and its attempt one more than before. Where nothing waits, one look into an
+        index says so.
+        """
+
+    async def renew(self, leases: Sequence[Lease], *, lease_end_us: int) -> Renewal:
+        """Let the leases last until `lease_end_us`, in a number of operations that does not depend on theirs.
+
+        A lease is lost once its attempt is not the response's present one, or the response is not in progress, or not
+        there. One that has ended is not lost as long as nobody else has claimed the response.
+        """
+
+    async def release(self, lease: Lease) -> None:
+        """Put the response back to where it was, and do not count the try; a lost lease changes nothing.
+
+        Since it was the oldest when it was claimed, it is likely to be the next one claimed.
+        """
+
+    async def cancel(self, *, owner: str, response_id: str) -> Response:
+        """Cancel a background response, and return it as it is then.
+
+        One that is queued ends cancelled at once, and is forgotten here; no earlier attempt can end it any more. One in
+        progress stays so: renewing its lease, also one claimed later, tells its runner. One that has ended, or does not
+        run in the background, stays as it is.
+
+        Raises:
+            ResponseNotFound: There is none.
         """
 
 
@@ -147,6 +199,10 @@ class HistoryStore(Protocol):
     @property
     def responses(self) -> ResponseStore:
         """Return the part that keeps responses."""
+
+    @property
+    def queue(self) -> ResponseQueue:
+        """Return the part that gives responses to runners."""
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has; doing so twice changes nothing."""

@@ -9,18 +9,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from rostra_history.documentdb_store import open_documentdb_store
-from rostra_history.domain import Item, PageRequest, ResponseStatus
+from rostra_history.domain import Claim, Item, Job, Lease, PageRequest, ResponseStatus
 from rostra_history.drafts import NewItem
 from rostra_history.metrics import HistoryMetrics
+from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService
 from rostra_history.settings import DatabaseSettings
 from rostra_history.sqlite_store import open_sqlite_store
 from rostra_history.store import HistoryStore
 from rostra_kit.ids import new_id
 from rostra_kit.items import normalise_item
+from rostra_kit.testing.manual_clock import ManualClock
 from support.servers import fresh_database, mongodb_url
 
 __all__ = ["mongodb_url"]
+
+ABANDONED_AFTER_SECONDS = 4200
 
 OpenStore = Callable[[], AbstractAsyncContextManager[HistoryStore]]
 
@@ -63,6 +67,17 @@ def user(new_user: Callable[[], "User"]) -> "User":
 
 
 @pytest.fixture
+def runner_of() -> Callable[[HistoryStore], "Runner"]:
+    """Makes a runner on any store."""
+    return Runner
+
+
+@pytest.fixture
+def runner(store: HistoryStore, runner_of: Callable[[HistoryStore], "Runner"]) -> "Runner":
+    return runner_of(store)
+
+
+@pytest.fixture
 def user_of() -> Callable[..., "User"]:
     """Makes a user of any store, on a service of its own."""
     return lambda store, **arguments: User(new_service(store), **arguments)
@@ -71,7 +86,12 @@ def user_of() -> Callable[..., "User"]:
 def new_service(store: HistoryStore) -> HistoryService:
     """Make a service whose clock never stands still."""
     clock = itertools.count(1_800_000_000_000_000)
-    return HistoryService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=lambda: next(clock))
+    return HistoryService(
+        store=store,
+        metrics=HistoryMetrics(CollectorRegistry()),
+        now_us=lambda: next(clock),
+        abandoned_after_us=ABANDONED_AFTER_SECONDS * 1_000_000,
+    )
 
 
 class User:
@@ -88,7 +108,14 @@ class User:
     async def say(self, conversation_id: str, *texts: str) -> list[Item]:
         return await self.service.create_items(owner=self.owner, conversation_id=conversation_id, items=messages(texts))
 
-    async def begin(self, *texts: str, previous: str = "", conversation: str = "", response_id: str = "") -> str:
+    async def begin(
+        self,
+        *texts: str,
+        previous: str = "",
+        conversation: str = "",
+        response_id: str = "",
+        job: Job | None = None,
+    ) -> str:
         response_id = response_id or new_id("resp")
         await self.service.create_response(
             owner=self.owner,
@@ -97,16 +124,23 @@ class User:
             conversation_id=conversation,
             body='{"status":"in_progress"}',
             items=new_items(texts),
+            job=job,
         )
         return response_id
 
-    async def end(self, response_id: str, *texts: str, status: str = "completed") -> None:
+    async def queue(self, *texts: str, previous: str = "", conversation: str = "") -> str:
+        """Begin in the background; the job tells whose it is."""
+        job = Job(b"\x00body\xff", self.owner.encode())
+        return await self.begin(*texts, previous=previous, conversation=conversation, job=job)
+
+    async def end(self, response_id: str, *texts: str, status: str = "completed", attempt: int = 0) -> None:
         await self.service.finish_response(
             owner=self.owner,
             response_id=response_id,
             status=ResponseStatus(status),
             body=json.dumps({"status": status}),
             items=new_items(texts),
+            attempt=attempt,
         )
 
     async def turn(self, said: str, answered: str, *, previous: str = "", conversation: str = "") -> str:
@@ -142,6 +176,35 @@ class User:
     async def status(self, response_id: str) -> str:
         response, _ = await self.service.get_response(owner=self.owner, response_id=response_id)
         return response.status.value
+
+
+class Runner:
+    """Somebody who runs responses for everybody, six seconds at a time, by a clock of their own.
+
+    The clock begins a little after that by which users begin responses.
+    """
+
+    def __init__(self, store: HistoryStore) -> None:
+        self.clock = ManualClock()
+        self.metrics = HistoryMetrics(CollectorRegistry())
+        self.service = QueueService(queue=store.queue, metrics=self.metrics, now_us=self.clock)
+
+    async def claim(self) -> Claim | None:
+        return await self.service.claim(lease_us=6_000_000)
+
+    async def claimed_id(self) -> str | None:
+        claim = await self.claim()
+        return claim.response.id if claim else None
+
+    async def renew(self, *leases: Lease) -> tuple[list[str], list[str]]:
+        """Return which responses are lost, and which to cancel."""
+        renewal = await self.service.renew(leases, lease_us=6_000_000)
+        return renewal.lost_ids, renewal.cancelled_ids
+
+    async def take_over(self) -> Claim | None:
+        """Wait until a lease has ended, and claim."""
+        self.clock.advance(seconds=6, microseconds=1)
+        return await self.claim()
 
 
 def messages(texts: Sequence[str]) -> list[dict]:

@@ -4,7 +4,9 @@ Each test cuts an operation off at its first write, then at its second and so on
 server and once after it; looks at what a reader sees; repeats the operation as a client would; and looks again.
 """
 
+import json
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
-from rostra_history.domain import PageRequest
+from rostra_history.domain import Item, ItemKind, PageRequest, Response, ResponseStatus
+from rostra_history.drafts import NewItem, response_items
 from rostra_history.errors import ConversationNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import UnavailableError
@@ -150,18 +153,18 @@ async def test_cut_creation_can_be_repeated(store, cut_store, user_of) -> None:
     cut_user.owner = user.owner
     first = await user.turn("q", "a")
     response_id = "resp_" + user.owner
-    items = None
+    calls: list[tuple] = []
     create = cut_store.responses.create
 
-    async def recorded(response, given):
-        nonlocal items
-        items = (response, given)
-        await create(response, given)
+    async def recorded(*arguments, **options):
+        calls.append((arguments, options))
+        await create(*arguments, **options)
 
     cut_store.responses.create = recorded
     with suppress(UnavailableError):
         await cut_user.begin("q2", previous=first, response_id=response_id)
-    await store.responses.create(*items)
+    [(arguments, options)] = calls
+    await store.responses.create(*arguments, **options)
     await user.end(response_id, "a2")
     assert await user.context(previous=response_id) == ["q", "a", "q2", "a2"]
 
@@ -209,6 +212,72 @@ async def test_cut_deletion_of_a_response_is_finished_by_the_next(store, cut_sto
         await store.responses.delete(**key)
     with pytest.raises(ResponseNotFound):
         await store.responses.get(**key)
+    assert await count_all(store, user) == 0
+
+
+async def test_cut_end_of_a_background_response_is_reached_or_taken_over(store, cut_store, user_of, runner_of) -> None:
+    user, runner = user_of(store), runner_of(store)
+    conversation_id = await user.conversation("hello")
+    response_id = await user.queue("q", conversation=conversation_id)
+    first = (await runner.claim()).response
+    with suppress(UnavailableError):
+        await cut_store.responses.finish(*end_of(first, "yes"), now_us=1)
+    assert (await user.context(conversation=conversation_id))[0] == "hello"
+
+    second = await runner.take_over()
+    if second is not None:
+        assert (await user.status(response_id), await user.output(response_id)) == ("in_progress", [])
+        await store.responses.finish(*end_of(second.response, "no"), now_us=1)
+    ending = "yes" if second is None else "no"
+    assert (await user.status(response_id), await user.output(response_id)) == ("completed", [ending])
+    assert await texts_agree(user, conversation_id) == ["hello", "q", ending]
+    response = await store.responses.get(owner=user.owner, response_id=response_id)
+    assert response.attempt == (1 if second is None else 2)
+    assert await runner.take_over() is None
+
+
+def end_of(response: Response, text: str) -> tuple[Response, list[Item]]:
+    """Return a response's end and its output, whose ids are the same for all who run it."""
+    item = NewItem(f"msg_{response.id}", json.dumps({"content": [{"text": text}]}))
+    output = response_items([item], response=response, kind=ItemKind.OUTPUT, now_us=1)
+    return replace(response, status=ResponseStatus.COMPLETED).followed_by(output), output
+
+
+async def test_cut_claim_is_made_by_the_next_runner(store, cut_store, user_of, runner_of) -> None:
+    user, runner = user_of(store), runner_of(store)
+    response_id = await user.queue("q")
+    with suppress(UnavailableError):
+        await runner_of(cut_store).claim()
+    claim = await runner.take_over()
+    assert (claim.response.id, claim.tries) == (response_id, claim.response.attempt)
+    await user.end(response_id, "a", attempt=claim.response.attempt)
+    assert await runner.take_over() is None
+
+
+async def test_cut_cancellation_can_be_repeated(store, cut_store, user_of, runner_of) -> None:
+    user, runner = user_of(store), runner_of(store)
+    response_id = await user.queue("q")
+    with suppress(UnavailableError):
+        await runner_of(cut_store).service.cancel(owner=user.owner, response_id=response_id)
+    again = await runner.service.cancel(owner=user.owner, response_id=response_id)
+    assert (again.status, await user.status(response_id)) == ("cancelled", "cancelled")
+    assert await runner.claim() is None
+
+
+async def test_response_whose_deletion_was_cut_is_not_claimed(store, cut_store, user_of, runner_of) -> None:
+    user, runner = user_of(store), runner_of(store)
+    response_id = await user.queue("q")
+    key = {"owner": user.owner, "response_id": response_id}
+    with suppress(UnavailableError):
+        await cut_store.responses.delete(**key)
+    is_there = True
+    try:
+        await store.responses.get(**key)
+    except ResponseNotFound:
+        is_there = False
+    assert (await runner.claimed_id() == response_id) is is_there
+    with suppress(ResponseNotFound):
+        await store.responses.delete(**key)
     assert await count_all(store, user) == 0
 
 

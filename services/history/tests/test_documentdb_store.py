@@ -17,7 +17,8 @@ from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import InvalidArgumentError, UnavailableError
 
 # Of what Amazon DocumentDB 5.0 offers, what there is a need for.
-OPERATORS = {"$set", "$inc", "$push", "$each", "$slice", "$in", "$nin", "$ne", "$lt", "$lte", "$gt", "$gte", "$or"}
+OPERATORS = {"$set", "$unset", "$inc", "$push", "$each", "$slice"}
+OPERATORS |= {"$in", "$nin", "$ne", "$lt", "$lte", "$gt", "$gte", "$or", "$exists"}
 # Aggregations, change streams, transactions and commands of MongoDB's own go beyond it, or nearly.
 METHODS = {"aggregate", "aggregate_raw_batches", "watch", "start_session", "start_transaction", "with_transaction"}
 OPTIONS = {"collation", "hint", "array_filters", "let", "session", "no_cursor_timeout", "cursor_type"}
@@ -103,7 +104,11 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
         await store.ping()
         database = store._database
         newest = [("seq", -1)]
+        due = {"$exists": True, "$lt": 5}
         plans = {
+            "by_claim_time": database.responses.find(
+                {"run.claim_time_us": due, "run.lease_end_us": due, "deleting": False}, sort=[("run.claim_time_us", 1)]
+            ),
             "by_age": database.conversations.find({"owner": "u", "create_time_us": {"$lte": 5}}),
             "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rostra_history.sqlite_store import open_sqlite_store
+from rostra_history.sqlite_store import open_sqlite_store, schema
 from rostra_history.sqlite_store.database import open_database
 from rostra_kit.errors import UnavailableError
 
@@ -89,7 +89,9 @@ async def test_failed_transaction_leaves_nothing_and_does_not_block(path: Path) 
     async with open_database(path) as database:
 
         async def fail(connection) -> None:
-            await connection.execute("INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0)")
+            await connection.execute(
+                "INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0, 0, 0)"
+            )
             raise LookupError
 
         with pytest.raises(LookupError):
@@ -117,8 +119,41 @@ async def test_file_of_a_newer_version_is_refused(path: Path) -> None:
             pass
 
 
+async def test_file_of_an_older_version_is_upgraded(path: Path, user_of, runner_of) -> None:
+    connection = sqlite3.connect(path)
+    for statement in schema._STEPS[0]:
+        connection.execute(statement)
+    row = "INSERT INTO response VALUES (?, 'u', ?, ?, '{}', 1800000000000000, NULL, NULL, NULL, 0)"
+    connection.executemany(row, [("resp_1", "resp_1", "in_progress"), ("resp_2", "resp_2", "completed")])
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    async with open_sqlite_store(path) as store:
+        user, runner = user_of(store, owner="u"), runner_of(store)
+        response = await store.responses.get(owner="u", response_id="resp_2")
+        assert (response.status, response.background, response.attempt) == ("completed", False, 0)
+        assert await runner.claim() is None
+        runner.clock.advance(seconds=4200)
+        assert await runner.claimed_id() == "resp_1"
+        await user.end("resp_1", "a", attempt=1)
+        assert await user.output("resp_1") == ["a"]
+
+
+async def test_run_goes_with_its_response(path: Path, user_of) -> None:
+    async with open_sqlite_store(path) as store:
+        user = user_of(store)
+        ended, deleted, _ = [await user.begin("q") for _ in range(3)]
+        await user.end(ended, "a")
+        await store.responses.delete(owner=user.owner, response_id=deleted)
+        assert len(await store._database.fetch("SELECT * FROM run")) == 1
+        await store.delete_owner(owner=user.owner)
+        assert await store._database.fetch("SELECT * FROM run") == []
+
+
 async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
     queries = {
+        "run_by_age": "SELECT response_id FROM run WHERE claim_time_us <= 9 AND lease_end_us < 9 "
+        "ORDER BY claim_time_us LIMIT 1",
         "conversation_by_age": "SELECT * FROM conversation WHERE owner = 'u' AND (create_time_us, id) < (1, 'c') "
         "ORDER BY create_time_us DESC, id DESC LIMIT 9",
         "item_by_conversation": "SELECT * FROM item WHERE owner = 'u' AND conversation_id = 'c' AND seq < 9 "

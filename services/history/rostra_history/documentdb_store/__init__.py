@@ -20,6 +20,7 @@ from rostra_history.documentdb_store.conversations import DocumentdbConversation
 from rostra_history.documentdb_store.database import Database, open_database
 from rostra_history.documentdb_store.indexes import create_indexes
 from rostra_history.documentdb_store.items import DocumentdbItemStore
+from rostra_history.documentdb_store.queue import DocumentdbResponseQueue
 from rostra_history.documentdb_store.responses import DocumentdbResponseStore
 from rostra_history.settings import DatabaseSettings
 
@@ -35,6 +36,7 @@ class DocumentdbHistoryStore:
         self.conversations = DocumentdbConversationStore(database)
         self.items = DocumentdbItemStore(database)
         self.responses = DocumentdbResponseStore(database)
+        self.queue = DocumentdbResponseQueue(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""

@@ -11,9 +11,10 @@ from rostra_history.documentdb_store.documents import (
     item_document,
     metadata_text,
     to_conversation,
+    unfinished,
 )
 from rostra_history.documentdb_store.pages import unknown_start
-from rostra_history.domain import Conversation, Item, Page, PageRequest, ResponseStatus
+from rostra_history.domain import Conversation, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound
 
 _WITHOUT_APPENDS = {"appends": 0}
@@ -88,8 +89,7 @@ class DocumentdbConversationStore:
         if not marked.matched_count:
             raise ConversationNotFound(conversation_id)
         thread = {"owner": owner, "thread_id": conversation_id}
-        running = thread | {"status": ResponseStatus.IN_PROGRESS.value}
-        async with self._database.responses.find(running, {"_id": 1}) as cursor:
+        async with self._database.responses.find(thread | unfinished(), {"_id": 1}) as cursor:
             running_ids = [document["_id"] async for document in cursor]
         await self._database.items.delete_many(thread | {"response_id": {"$nin": running_ids}})
         await self._database.responses.delete_many(thread | {"_id": {"$nin": running_ids}})

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from rostra_history.documentdb_store.database import Document
-from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
+from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
 
 
 def conversation_document(conversation: Conversation) -> Document:
@@ -45,14 +45,37 @@ def to_item(document: Document) -> Item:
     return Item(**_values(Item, document) | {"kind": ItemKind(kind) if kind else None})
 
 
-def response_document(response: Response) -> Document:
-    """Return a new response's document; `ending` and `output_ids` are what `ending.finish` decides."""
+def response_document(response: Response, *, claim_time_us: int, job: Job | None) -> Document:
+    """Return a new response's document.
+
+    `ending` and `output_ids` are what `ending.finish` decides; `run` is what `queue` needs, and goes when the response
+    ends or is deleted.
+    """
     return _document(response) | {
         "status": response.status.value,
         "deleting": False,
         "ending": None,
         "output_ids": [],
+        "run": {
+            "claim_time_us": claim_time_us,
+            "lease_end_us": 0,
+            "tries": 0,
+            "cancel_requested": False,
+            "job": asdict(job) if job else None,
+        },
     }
+
+
+def unfinished() -> Document:
+    """Return the filter for responses that have not ended."""
+    return {"status": {"$in": [status.value for status in ResponseStatus if not status.is_final]}}
+
+
+WITHOUT_RUN = {"run": 0}
+"""The projection for all of a response but what only runners need, which may be large."""
+
+END_OF_RUN = {"run": ""}
+"""The fields to unset when a response ends, or begins to be deleted."""
 
 
 def to_response(document: Document) -> Response:
@@ -67,4 +90,5 @@ def _document(entity: Any) -> Document:
 
 def _values(entity_class: Any, document: Document) -> dict[str, Any]:
     values = document | {"id": document["_id"]}
-    return {field.name: values[field.name] for field in fields(entity_class)}
+    # What an older version did not know of has its default.
+    return {field.name: values[field.name] for field in fields(entity_class) if field.name in values}

@@ -1,4 +1,4 @@
-"""The indexes; each begins with the owner, as every query names it. A document's `_id` has its own."""
+"""The indexes. Each but the queue's begins with the owner, as every query names it. A document's `_id` has its own."""
 
 from rostra_history.documentdb_store.database import Database
 
@@ -12,3 +12,7 @@ async def create_indexes(database: Database) -> None:
         [("owner", 1), ("response_id", 1), ("kind", 1), ("position", 1)], name="by_response"
     )
     await database.responses.create_index([("owner", 1), ("thread_id", 1)], name="by_thread")
+    # Sparse: most responses have ended, and have no `run`. Amazon DocumentDB uses it for queries that say `$exists`.
+    await database.responses.create_index(
+        [("run.claim_time_us", 1), ("run.lease_end_us", 1)], name="by_claim_time", sparse=True
+    )

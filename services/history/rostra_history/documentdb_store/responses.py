@@ -6,11 +6,17 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from rostra_history.documentdb_store.database import Database, Document, existing
-from rostra_history.documentdb_store.documents import response_document, to_item, to_response
+from rostra_history.documentdb_store.documents import (
+    END_OF_RUN,
+    WITHOUT_RUN,
+    response_document,
+    to_item,
+    to_response,
+)
 from rostra_history.documentdb_store.ending import finish
 from rostra_history.documentdb_store.items import insert_items
 from rostra_history.documentdb_store.pages import item_page
-from rostra_history.domain import Item, ItemKind, Page, PageRequest, Response, ResponseStatus
+from rostra_history.domain import Item, ItemKind, Job, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
 from rostra_history.thread import Link, unneeded
 from rostra_kit.errors import AlreadyExistsError
@@ -24,15 +30,18 @@ class DocumentdbResponseStore:
         self._responses = database.responses
         self._items = database.items
 
-    async def create(self, response: Response, items: Sequence[Item]) -> None:
-        """Store a response in progress, with its input."""
+    async def create(
+        self, response: Response, items: Sequence[Item], *, claim_time_us: int, job: Job | None = None
+    ) -> None:
+        """Store a response that is queued or in progress, with its input."""
+        document = response_document(response, claim_time_us=claim_time_us, job=job)
 
         async def create() -> None:
             if await self._is_there(response):
                 return
             await insert_items(self._database, items)
             try:
-                await self._responses.insert_one(response_document(response))
+                await self._responses.insert_one(document)
             except DuplicateKeyError as error:
                 if not await self._is_there(response):
                     raise AlreadyExistsError(f"The id '{response.id}' is taken.") from error
@@ -41,7 +50,7 @@ class DocumentdbResponseStore:
 
     async def get(self, *, owner: str, response_id: str) -> Response:
         """Return the response."""
-        document = await self._database.read(self._responses.find_one(existing(owner, response_id)))
+        document = await self._database.read(self._responses.find_one(existing(owner, response_id), WITHOUT_RUN))
         if document is None:
             raise ResponseNotFound(response_id)
         return to_response(document)
@@ -50,9 +59,8 @@ class DocumentdbResponseStore:
         """Return the output of a response that has ended."""
 
         async def load() -> list[Item]:
-            ended = existing(owner, response_id) | {"status": {"$ne": ResponseStatus.IN_PROGRESS.value}}
-            response = await self._responses.find_one(ended, {"output_ids": 1})
-            if response is None:
+            response = await self._responses.find_one(existing(owner, response_id), {"status": 1, "output_ids": 1})
+            if response is None or not ResponseStatus(response["status"]).is_final:
                 return []
             output = {"_id": {"$in": response["output_ids"]}, "owner": owner, "deleted": False}
             async with self._items.find(output, sort=[("position", 1)]) as cursor:
@@ -80,7 +88,9 @@ class DocumentdbResponseStore:
     async def _delete(self, owner: str, response_id: str) -> None:
         key = {"_id": response_id, "owner": owner}
         document = await self._responses.find_one_and_update(
-            key, {"$set": {"deleting": True}}, return_document=ReturnDocument.AFTER
+            key,
+            {"$set": {"deleting": True}, "$unset": END_OF_RUN},
+            return_document=ReturnDocument.AFTER,
         )
         if document is None:
             raise ResponseNotFound(response_id)

@@ -12,6 +12,7 @@ import aiosqlite
 from rostra_history.sqlite_store.conversations import SqliteConversationStore
 from rostra_history.sqlite_store.database import Database, open_database
 from rostra_history.sqlite_store.items import SqliteItemStore
+from rostra_history.sqlite_store.queue import SqliteResponseQueue
 from rostra_history.sqlite_store.responses import SqliteResponseStore
 
 __all__ = ["SqliteHistoryStore", "open_sqlite_store"]
@@ -25,6 +26,7 @@ class SqliteHistoryStore:
         self.conversations = SqliteConversationStore(database)
         self.items = SqliteItemStore(database)
         self.responses = SqliteResponseStore(database)
+        self.queue = SqliteResponseQueue(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""

@@ -28,9 +28,11 @@ ORDER BY create_time_us DESC, id DESC LIMIT ?
 """
 _DELETE_ITEMS = """
 DELETE FROM item WHERE owner = :owner AND thread_id = :id AND (response_id IS NULL OR response_id NOT IN (
-    SELECT id FROM response WHERE owner = :owner AND thread_id = :id AND status = 'in_progress'))
+    SELECT id FROM response WHERE owner = :owner AND thread_id = :id AND status IN ('queued', 'in_progress')))
 """
-_DELETE_RESPONSES = "DELETE FROM response WHERE owner = ? AND thread_id = ? AND status <> 'in_progress'"
+_DELETE_RESPONSES = """
+DELETE FROM response WHERE owner = ? AND thread_id = ? AND status NOT IN ('queued', 'in_progress')
+"""
 
 
 class SqliteConversationStore:

@@ -17,8 +17,14 @@ from rostra_kit.errors import AlreadyExistsError, UnavailableError
 T = TypeVar("T")
 
 _READERS = 3
-# Together these make a returned write survive the death of the process and of the machine, and let readers read on.
-_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 5000")
+_PRAGMAS = (
+    # Together these make a returned write survive the death of the process and of the machine, and let readers read on.
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 5000",
+    # A response's run is deleted with it.
+    "PRAGMA foreign_keys = ON",
+)
 
 
 class Database:

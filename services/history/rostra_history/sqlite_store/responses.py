@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import aiosqlite
 
-from rostra_history.domain import Item, Page, PageRequest, Response, ResponseStatus
-from rostra_history.errors import ResponseNotFound
+from rostra_history.domain import Item, Job, Page, PageRequest, Response, ResponseStatus
+from rostra_history.errors import LeaseLost, ResponseNotFound
 from rostra_history.sqlite_store.database import Database
 from rostra_history.sqlite_store.items import extend_conversation
 from rostra_history.sqlite_store.rows import insert_items, page_start, to_item, to_response
@@ -15,8 +15,12 @@ from rostra_kit.errors import AlreadyExistsError
 
 _INSERT = """
 INSERT INTO response (id, owner, thread_id, status, body, create_time_us, previous_response_id, conversation_id,
-    leaf_id, next_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+    leaf_id, next_seq, background, attempt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+_INSERT_RUN = """
+INSERT INTO run (response_id, claim_time_us, lease_end_us, tries, cancel_requested, request_body, caller)
+VALUES (?, ?, 0, 0, 0, ?, ?)
 """
 _GET = "SELECT * FROM response WHERE owner = ? AND id = ?"
 _FINISH = "UPDATE response SET status = ?, body = ?, leaf_id = ?, next_seq = ? WHERE owner = ? AND id = ?"
@@ -46,8 +50,10 @@ class SqliteResponseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, response: Response, items: Sequence[Item]) -> None:
-        """Store a response in progress, with its input."""
+    async def create(
+        self, response: Response, items: Sequence[Item], *, claim_time_us: int, job: Job | None = None
+    ) -> None:
+        """Store a response that is queued or in progress, with its input."""
         values = (
             response.id,
             response.owner,
@@ -59,12 +65,16 @@ class SqliteResponseStore:
             response.conversation_id,
             response.leaf_id,
             response.next_seq,
+            response.background,
+            response.attempt,
         )
+        job_values = (job.request_body, job.caller) if job else (None, None)
 
         async def create(connection: aiosqlite.Connection) -> None:
             cursor = await connection.execute(_INSERT, values)
             if cursor.rowcount:
                 await insert_items(connection, items)
+                await connection.execute(_INSERT_RUN, (response.id, claim_time_us, *job_values))
             elif not await connection.execute_fetchall(_GET, (response.owner, response.id)):
                 raise AlreadyExistsError(f"The id '{response.id}' is taken.")
 
@@ -97,12 +107,16 @@ class SqliteResponseStore:
             rows = list(await connection.execute_fetchall(_GET, (response.owner, response.id)))
             if not rows:
                 raise ResponseNotFound(response.id)
-            if ResponseStatus(rows[0]["status"]).is_final:
+            stored = to_response(rows[0])
+            if stored.attempt != response.attempt or stored.status is ResponseStatus.QUEUED:
+                raise LeaseLost(response.id)
+            if stored.status.is_final:
                 return
             await insert_items(connection, output)
             ended = await _join(connection, response, output, now_us) if response.joins_conversation else response
             values = (ended.status, ended.body, ended.leaf_id, ended.next_seq, ended.owner, ended.id)
             await connection.execute(_FINISH, values)
+            await connection.execute("DELETE FROM run WHERE response_id = ?", (ended.id,))
 
         await self._database.write(finish)
 

@@ -30,7 +30,8 @@ def to_item(row: Row) -> Item:
 
 def to_response(row: Row) -> Response:
     """Return the response that a row of `response` holds."""
-    return Response(**{**_fields(row), "status": ResponseStatus(row["status"])})
+    values = {"status": ResponseStatus(row["status"]), "background": bool(row["background"])}
+    return Response(**{**_fields(row), **values})
 
 
 def metadata_text(metadata: Mapping[str, str]) -> str:

@@ -55,6 +55,27 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX response_by_thread ON response (owner, thread_id)",
     ),
+    (
+        "ALTER TABLE response ADD COLUMN background INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE response ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0",
+        # What there is of a response until it ends.
+        """
+        CREATE TABLE run (
+            response_id TEXT PRIMARY KEY REFERENCES response (id) ON DELETE CASCADE,
+            claim_time_us INTEGER NOT NULL,
+            lease_end_us INTEGER NOT NULL,
+            tries INTEGER NOT NULL,
+            cancel_requested INTEGER NOT NULL,
+            request_body BLOB,
+            caller BLOB
+        ) STRICT
+        """,
+        "CREATE INDEX run_by_age ON run (claim_time_us, lease_end_us)",
+        """
+        INSERT INTO run (response_id, claim_time_us, lease_end_us, tries, cancel_requested)
+        SELECT id, create_time_us + 4200000000, 0, 0, 0 FROM response WHERE status = 'in_progress'
+        """,
+    ),
 )
 
 
