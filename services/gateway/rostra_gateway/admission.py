@@ -5,10 +5,11 @@ import math
 from collections.abc import Sequence
 
 from rostra.common.v1.caller_pb2 import Caller, Limits
+from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import AddressLimits
-from rostra_kit.errors import ResourceExhaustedError
+from rostra_kit.errors import ResourceExhaustedError, UnavailableError
 from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal, SlotClaim
 
 _RENEWALS_PER_HOLD = 3
@@ -33,10 +34,24 @@ class Admission:
         self._stream_hold_seconds = stream_hold_seconds
 
     async def admit_sign_in(self, exchange: Exchange) -> None:
+        """Admit a request that shows a password, which can be guessed: only while all gateways count together.
+
+        Raises:
+            ResourceExhaustedError: The address has tried too often.
+            UnavailableError: Redis is away; every pod alone would allow a guesser the whole limit.
+        """
+        if (await self.admit_stranger(exchange)).origin == "local":
+            raise UnavailableError(
+                "Signing in is limited, and limits cannot be checked right now.",
+                reason=ErrorReason.ERROR_REASON_LIMITS_UNAVAILABLE,
+                retry_after_seconds=1,
+            )
+
+    async def admit_stranger(self, exchange: Exchange) -> Grant:
         """Admit a request that is about to become somebody; it counts against its address alone."""
         key = f"limit:{{{exchange.address}}}:sign_ins"
         limit = self._settings.sign_ins_per_minute
-        await self._reserve([RateClaim("requests", key, limit=limit)], exchange, f"{exchange.request_id}:a")
+        return await self._reserve([RateClaim("requests", key, limit=limit)], exchange, f"{exchange.request_id}:a")
 
     async def admit(self, caller: Caller, exchange: Exchange) -> None:
         """Admit an ordinary request.

@@ -84,5 +84,10 @@ AdmittedCaller = Annotated[Caller, Depends(admit)]
 
 
 async def admit_sign_in(edge: CurrentEdge, exchange: CurrentExchange) -> None:
-    """Take one request from what an address may do to become somebody."""
+    """Take one request that shows a password from what an address may do to become somebody."""
     await edge.admission.admit_sign_in(exchange)
+
+
+async def admit_stranger(edge: CurrentEdge, exchange: CurrentExchange) -> None:
+    """Take one request that shows a token from what an address may do to become somebody."""
+    await edge.admission.admit_stranger(exchange)

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from rostra_gateway.body import invalid_argument
+from rostra_gateway.exchange import add_refused_limit, exchange_of
 from rostra_gateway.problems import json_problem, problem
 from rostra_kit.errors import AppError
 
@@ -19,7 +20,8 @@ def install_exception_handlers(app: FastAPI) -> None:
     """Make `app` answer errors in OpenAI's shape."""
 
     @app.exception_handler(AppError)
-    async def app_error(_request: Request, error: AppError) -> Response:
+    async def app_error(request: Request, error: AppError) -> Response:
+        add_refused_limit(exchange_of(request.scope), error)
         return problem(error)
 
     @app.exception_handler(RequestValidationError)

@@ -8,6 +8,7 @@ from typing import cast
 from starlette.types import Scope
 
 from rostra.common.v1.limit_state_pb2 import LimitState
+from rostra_kit.errors import AppError
 
 
 @dataclass(slots=True)
@@ -49,6 +50,18 @@ def add_limits(exchange: Exchange, limits: Iterable[LimitState]) -> None:
             limit=state.limit,
             remaining=state.remaining,
             reset_seconds=state.reset_duration.ToTimedelta().total_seconds(),
+        )
+
+
+def add_refused_limit(exchange: Exchange, error: AppError) -> None:
+    """Report the limit that chat refused a request for, if it did."""
+    told = error.metadata
+    if "limit_tokens" in told:
+        exchange.add_limit(
+            told["limit"],
+            limit=int(told["limit_tokens"]),
+            remaining=int(told["remaining_tokens"]),
+            reset_seconds=float(told["reset_seconds"]),
         )
 
 

@@ -174,6 +174,19 @@ async def test_requests_are_counted_by_the_pod_alone_while_redis_is_away(
     assert gateway.metric("rostra_gateway_limiter_fallbacks_total") >= 30
 
 
+async def test_passwords_cannot_be_guessed_while_redis_is_away(start_gateway: StartGateway, services: Services) -> None:
+    services.user.refresh_tokens["known"] = services.user.add_session(services.user.add_user())
+    gateway = await start_gateway(redis={"url": "redis://127.0.0.1:1/0"})
+    form = {"email": "bob@example.com", "password": "correct horse"}
+    async with connect(gateway) as client:
+        for path in ("register", "login"):
+            answer = await client.post(f"/v1/auth/{path}", json=form)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "limits_unavailable")
+            assert answer.headers["retry-after"] == "1"
+        answer = await client.post("/v1/auth/refresh", json={"refresh_token": "known"})
+        assert answer.status_code == 200
+
+
 async def test_keys_in_redis_of_one_user_share_a_hash_tag(
     start_gateway: StartGateway, services: Services, redis: Redis
 ) -> None:

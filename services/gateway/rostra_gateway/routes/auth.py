@@ -7,7 +7,14 @@ from fastapi.security import HTTPBearer
 
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra_gateway.body import read_small_json, validate
-from rostra_gateway.dependencies import CurrentClients, CurrentEdge, CurrentExchange, act_as, admit_sign_in
+from rostra_gateway.dependencies import (
+    CurrentClients,
+    CurrentEdge,
+    CurrentExchange,
+    act_as,
+    admit_sign_in,
+    admit_stranger,
+)
 from rostra_gateway.openapi import request_body
 from rostra_gateway.schemas.secrets import revealed
 from rostra_gateway.schemas.session import (
@@ -23,6 +30,7 @@ from rostra_gateway.schemas.session import (
 
 router = APIRouter(tags=["Authentication"])
 _SIGN_IN = [Depends(admit_sign_in)]
+_STRANGER = [Depends(admit_stranger)]
 
 
 @router.post(
@@ -61,7 +69,7 @@ async def login(request: Request, response: Response, clients: CurrentClients) -
     return Session.of(answer.user, answer.tokens)
 
 
-@router.post("/v1/auth/refresh", dependencies=_SIGN_IN, openapi_extra=request_body(RefreshRequest))
+@router.post("/v1/auth/refresh", dependencies=_STRANGER, openapi_extra=request_body(RefreshRequest))
 async def refresh(request: Request, response: Response, clients: CurrentClients) -> Tokens:
     """Exchange a refresh token for new tokens. It works once: presented again, it ends the whole session."""
     body = validate(RefreshRequest, await read_small_json(request))
@@ -76,7 +84,7 @@ async def refresh(request: Request, response: Response, clients: CurrentClients)
 @router.post(
     "/v1/auth/logout",
     status_code=204,
-    dependencies=[*_SIGN_IN, Depends(HTTPBearer(auto_error=False))],
+    dependencies=[*_STRANGER, Depends(HTTPBearer(auto_error=False))],
     # The access token is one of two ways: the empty requirement makes it optional.
     openapi_extra={**request_body(LogoutRequest, required=False), "security": [{}]},
 )
