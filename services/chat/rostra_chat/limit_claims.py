@@ -81,7 +81,15 @@ def refusal_error(refusal: Refusal, claims: Sequence[Claim], *, model: str) -> R
         wait = _spoken(refusal.retry_after_seconds)
         used = state.limit - state.remaining
         message = f"Rate limit reached for {subject}, Used {used}, Requested {requested}. Please try again in {wait}."
-    return ResourceExhaustedError(message, retry_after_seconds=refusal.retry_after_seconds, metadata={"limit": name})
+    # An error has no place of its own for where the caller stands, which the gateway tells in headers.
+    standing = {
+        "limit_tokens": str(state.limit),
+        "remaining_tokens": str(state.remaining),
+        "reset_seconds": f"{state.reset_seconds:.3f}",
+    }
+    return ResourceExhaustedError(
+        message, retry_after_seconds=refusal.retry_after_seconds, metadata={"limit": name, **standing}
+    )
 
 
 def _to_proto(name: str, state: LimitState) -> limit_state_pb2.LimitState:
