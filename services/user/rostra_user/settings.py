@@ -72,6 +72,9 @@ class UsageQueueSettings(_Group):
     claim_after_seconds: float = Field(
         30.0, gt=0, description="Time after which events that another replica took and did not write are taken over."
     )
+    gather_seconds: float = Field(
+        0.2, ge=0, description="Pause after a batch that was not full, so that events are written by the batch."
+    )
     retry_seconds: float = Field(1.0, gt=0, description="Pause after Redis or the database was away.")
 
 

@@ -4,6 +4,7 @@ An entry leaves the queue after it is committed. Events of a replica that died i
 the ledger knows by their ids which it has already.
 """
 
+import asyncio
 import base64
 import logging
 import time
@@ -57,7 +58,10 @@ class UsageConsumer:
         while entries := await self._read("0"):  # what this process took, and could not write, before
             await self._settle(entries)
         while True:
-            await self._settle(await self._take_over() or await self._read(">"))
+            entries = await self._take_over() or await self._read(">")
+            await self._settle(entries)
+            if len(entries) < self._settings.batch_size:
+                await asyncio.sleep(self._settings.gather_seconds)
 
     async def _join(self) -> None:
         with suppress(ResponseError):  # the group exists

@@ -136,7 +136,7 @@ def settings(
         signing_keys_directory=tmp_path / "keys",
         registration="open",
         passwords=cheap_passwords,
-        usage_queue=UsageQueueSettings(block_seconds=0.05, retry_seconds=0.05),
+        usage_queue=UsageQueueSettings(block_seconds=0.05, gather_seconds=0, retry_seconds=0.05),
         api_keys_per_user=3,
     )
 

@@ -19,7 +19,7 @@ from rostra_user.testing.records import NOW, a_stored_user
 from rostra_user.times import to_timestamp
 from rostra_user.usage_consumer import UsageConsumer
 
-SETTINGS = UsageQueueSettings(block_seconds=0.05, claim_after_seconds=0.1, batch_size=10)
+SETTINGS = UsageQueueSettings(block_seconds=0.05, gather_seconds=0, claim_after_seconds=0.1, batch_size=10)
 YEAR = {"start": NOW.replace(month=1), "end": NOW.replace(year=2027)}
 
 
