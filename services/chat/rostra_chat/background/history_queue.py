@@ -57,7 +57,7 @@ class HistoryJobQueue:
             return None
         return Job(
             lease=Lease(answer.lease.response_id, answer.lease.attempt),
-            tries=answer.lease.attempt,
+            tries=answer.lease.tries,
             response=_response_from_proto(answer.response),
             request_body=answer.job.request_body,
             caller=answer.job.caller,

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 
 from rostra_chat.background.event_log import EventLog
 from rostra_chat.background.run_log import RunLog
-from rostra_chat.background.tasks import end_tasks
 from rostra_chat.metrics import ChatMetrics
+from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class LogWriter:
     ) -> None:
         """Write what is left, if Redis takes it soon."""
         if self._task is not None:
-            await end_tasks({self._task})
+            await cancel(self._task)
         try:
             async with asyncio.timeout(_EXIT_SECONDS):
                 while self._unwritten and await self._write():

@@ -2,22 +2,16 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
-from dataclasses import replace
+from contextlib import aclosing, suppress
 from enum import Enum
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from rostra.chat.v1.chat_service_pb2 import ResponseState
-from rostra_chat.background.beginning import queued_events
-from rostra_chat.background.event_log import AttemptOverError, EventLog
+from rostra_chat.background.event_log import EventLog
 from rostra_chat.background.job_queue import Job, JobQueue
 from rostra_chat.background.log_writer import LogWriter
-from rostra_chat.background.replay import Replay
 from rostra_chat.background.run_log import RunLog
-from rostra_chat.chat_request import Demand
-from rostra_chat.continuation import continued
+from rostra_chat.background.takeover import going_on, take_up, untold
 from rostra_chat.errors import LeaseLost
 from rostra_chat.metering import Charge, Meter
 from rostra_chat.responses.answer import Answer, Failure, broken
@@ -25,7 +19,6 @@ from rostra_chat.responses.failure import response_error
 from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.planner import Planner
 from rostra_chat.responses.response_object import Ending, ended
-from rostra_chat.tokens import estimate_tokens
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, DeadlineExceededError, InternalError, NotFoundError, UnavailableError
 
@@ -34,7 +27,6 @@ logger = logging.getLogger(__name__)
 MAX_TRIES = 3
 
 _RETRY_SECONDS = 0.5
-_FIND_LOG_SECONDS = 20.0
 _HAND_OVER_SECONDS = 2.0
 
 
@@ -76,11 +68,11 @@ class BackgroundRun:
         self._log = log
         self._log_writer = log_writer
         self._loop = asyncio.get_running_loop()
-        self._replay = Replay([event.frame() for event in queued_events(job.response)])
+        self._replay = untold(job)
         self._run_log: RunLog | None = None
         self._answer: Answer | None = None
         self._charge: Charge | None = None
-        self._stop: Stop | None = None
+        self._why: Stop | None = None
         self._stopped = asyncio.Event()
         self._is_ending = False
         self._is_ended = False
@@ -92,13 +84,14 @@ class BackgroundRun:
         return self._task
 
     def stop(self, why: Stop) -> None:
-        """End the attempt; the first reason counts."""
-        if self._stop is None or why is Stop.LOST:
-            self._stop = why
-            self._stopped.set()
-            if self._task is not None and not self._is_ending:
-                self._task.cancel()
-                self._is_ending = True
+        """End the attempt. The first reason counts, but nothing helps against a lost lease."""
+        if self._why is not None and why is not Stop.LOST:
+            return
+        self._why = why
+        self._stopped.set()
+        if self._task is not None and not self._is_ending:
+            self._is_ending = True
+            self._task.cancel()
 
     async def _execute(self) -> None:
         lease = self.job.lease
@@ -106,14 +99,12 @@ class BackgroundRun:
         failure = await self._attempt()
         self._is_ending = True
         await self._conclude(failure)
+        if self._run_log is not None and not self._is_ended:
+            self._run_log.abandon()
 
     async def _attempt(self) -> Failure | None:
         try:
-            await self._take_up()
-            if self._stop is not None:
-                raise asyncio.CancelledError
-            self._replay.begin(self.job.response)
-            self._publish()
+            await self._begin()
             plan = await self._plan()
             self._charge = await self._meter.reserve(
                 model=plan.model,
@@ -123,9 +114,11 @@ class BackgroundRun:
             self._answer = Answer(plan, self._replay.reducer)
             await self._read(self._answer)
         except asyncio.CancelledError as failure:
-            if self._stop is None:
-                self._stop = Stop.HANDED_OVER
+            self._why = self._why or Stop.HANDED_OVER
             return failure  # the run ends in order: nobody waits for the cancellation
+        except LeaseLost as failure:
+            self._why = Stop.LOST
+            return failure
         except AppError as failure:
             return failure
         except Exception as failure:
@@ -133,44 +126,27 @@ class BackgroundRun:
             return failure
         return None
 
-    async def _take_up(self) -> None:
-        """Shut older attempts out of the log, and rebuild what they published."""
-        lease = self.job.lease
-        if not self.job.request_body:
+    async def _begin(self) -> None:
+        """Take up what was published, and tell that the response runs."""
+        job = self.job
+        if not job.request_body:
             raise InternalError("The process that made the response died.")
-        frames = await self._find_log()
-        if frames:
-            self._replay = Replay(frames)
-        elif lease.attempt > 1:
-            raise InternalError("The runner of the response died, and what it had published is lost.")
+        self._replay, length = await take_up(job, self._log)
+        if self._stopped.is_set():  # redis-py may have swallowed the cancellation: see rostra_kit.tasks
+            raise asyncio.CancelledError
         self._run_log = RunLog(
-            lease.response_id,
-            attempt=lease.attempt,
+            job.lease.response_id,
+            attempt=job.lease.attempt,
             frames=self._replay.frames,
-            length=len(frames),
+            length=length,
             may_restore=lambda: self._is_ended or self._loop.time() < self.lease_ends_at,
             on_over=lambda: self.stop(Stop.LOST),
         )
-
-    async def _find_log(self) -> list[bytes]:
-        """Return the frames of the log; a first attempt, of which there can be little, does not wait for Redis."""
-        lease = self.job.lease
-        give_up_at = self._loop.time() + _FIND_LOG_SECONDS
-        while True:
-            try:
-                return await self._log.take(lease.response_id, attempt=lease.attempt)
-            except AttemptOverError as error:
-                self._stop = Stop.LOST
-                raise asyncio.CancelledError from error
-            except (RedisError, OSError) as error:
-                if lease.attempt == 1:
-                    return []
-                if self._loop.time() > give_up_at:
-                    raise InternalError("What was published of the response cannot be read.") from error
-            await asyncio.sleep(_RETRY_SECONDS)
+        self._replay.begin(job.response)
+        self._publish()
 
     async def _plan(self) -> RunPlan:
-        """Plan the call of the model; it goes on with what was said already."""
+        """Plan the call of the model, which goes on with what was said already."""
         if self.job.tries > MAX_TRIES:
             raise InternalError(f"The response was tried {MAX_TRIES} times, and its runner died each time.")
         response = self.job.response
@@ -180,17 +156,7 @@ class BackgroundRun:
             store=True,
             background=True,
         )
-        plan = await self._planner.plan(self.job.request_body, state)
-        self._replay.reducer.resume()
-        said = self._replay.reducer.said
-        if not said:
-            return plan
-        tokens = estimate_tokens(said)
-        demand = Demand(
-            input_tokens=plan.demand.input_tokens + tokens,
-            max_output_tokens=max(1, plan.demand.max_output_tokens - tokens),
-        )
-        return replace(plan, body=continued(plan.body, said), demand=demand)
+        return going_on(await self._planner.plan(self.job.request_body, state), self._replay)
 
     async def _read(self, answer: Answer) -> None:
         async with aclosing(answer.reads()) as reads:
@@ -208,15 +174,12 @@ class BackgroundRun:
 
     async def _conclude(self, failure: Failure | None) -> None:
         """Settle what was used, and store the end or hand the response over."""
-        settling = self._settle(failure)
-        if self._stop is Stop.LOST:
-            await settling
-        elif self._stop is Stop.HANDED_OVER and isinstance(failure, asyncio.CancelledError):
-            await asyncio.gather(settling, self._hand_over())
-        else:
-            await asyncio.gather(settling, self._end(failure))
-        if self._run_log is not None and not self._is_ended:
-            self._run_log.abandon()
+        work = [self._settle(failure)]
+        if self._why is Stop.HANDED_OVER and isinstance(failure, asyncio.CancelledError):
+            work.append(self._hand_over())
+        elif self._why is not Stop.LOST:
+            work.append(self._end(failure))
+        await asyncio.gather(*work)
 
     async def _settle(self, failure: Failure | None) -> None:
         if self._charge is not None and self._answer is not None:
@@ -224,13 +187,12 @@ class BackgroundRun:
 
     async def _hand_over(self) -> None:
         """Publish what there is, and let another runner go on from there."""
-        try:
-            async with asyncio.timeout(_HAND_OVER_SECONDS):
-                if self._run_log is not None:
-                    await self._run_log.wait_until_written()
-        except TimeoutError:
-            logger.info("a response is handed over without its last events")
         if self._run_log is not None:
+            try:
+                async with asyncio.timeout(_HAND_OVER_SECONDS):
+                    await self._run_log.wait_until_written()
+            except TimeoutError:
+                logger.info("a response is handed over without its last events")
             self._run_log.abandon()
         try:
             await self._queue.release(self.job.lease)
@@ -239,43 +201,39 @@ class BackgroundRun:
 
     async def _end(self, failure: Failure | None) -> None:
         """Store the end, then tell of it."""
-        reducer, writer = self._replay.reducer, self._replay.writer
         if self._answer is not None:
             ending = self._answer.ending(failure)
         else:
-            ending = broken(reducer, failure or InternalError("The response never began."))
+            ending = broken(self._replay.reducer, failure or InternalError("The response never began."))
         response = await self._store(ended(self.job.response, ending))
         if response is None:
             return
         self._is_ended = True
         if self._run_log is not None:
-            writer.write(f"response.{response['status']}", response=response)
-            self._run_log.add(writer.take())
+            self._replay.writer.write(f"response.{response['status']}", response=response)
+            self._run_log.add(self._replay.writer.take())
             self._run_log.end()
             self._log_writer.write(self._run_log)
 
     async def _store(self, response: dict[str, Any]) -> dict[str, Any] | None:
         """Store the end however long it takes, and return it; `None` where it is not for this attempt to end it."""
-        while self._stop in (None, Stop.CANCELLED):
+        while self._why in (None, Stop.CANCELLED):
             try:
                 await self._queue.finish(response, self.job.lease)
             except (LeaseLost, NotFoundError):
                 return None
             except (UnavailableError, DeadlineExceededError) as error:
                 logger.warning("the end of a response is not stored yet: %s", error)
+                await self._pause()
             except AppError as error:
                 if response["status"] == "failed":
                     raise
                 response = ended(self.job.response, Ending(status="failed", error=response_error(error)))
-                continue
             else:
                 return response
-            await self._pause()
         return None
 
     async def _pause(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_RETRY_SECONDS):
                 await self._stopped.wait()
-        except TimeoutError:
-            pass

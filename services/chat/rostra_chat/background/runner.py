@@ -11,10 +11,10 @@ from typing import Self
 from rostra_chat.background.job_queue import Job, JobQueue
 from rostra_chat.background.run import BackgroundRun, Stop
 from rostra_chat.background.signals import CANCEL, WORK, Signals
-from rostra_chat.background.tasks import end_tasks
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.settings import BackgroundSettings
 from rostra_kit.errors import AppError
+from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Runner:
         while self._runs:
             await asyncio.wait(self._runs)
         if self._renewing is not None:
-            await end_tasks({self._renewing})
+            await cancel(self._renewing)
         if handed_over:
             self._signals.send(WORK)
 

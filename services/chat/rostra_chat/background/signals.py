@@ -12,7 +12,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from rostra_chat.background.tasks import end_tasks
+from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Cease to listen."""
-        await end_tasks(set(self._tasks))
+        await asyncio.gather(*map(cancel, set(self._tasks)))
 
     @contextmanager
     def heard(self, channel: str) -> Iterator[asyncio.Event]:
@@ -95,7 +95,7 @@ class Signals:
         try:
             await self._read(pubsub)
         finally:
-            await end_tasks({changing})
+            await cancel(changing)
 
     async def _keep_subscribed(self, pubsub: PubSub) -> None:
         while True:

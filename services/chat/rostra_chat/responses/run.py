@@ -6,10 +6,10 @@ no longer wants it cancels the task that executes it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_chat.metering import Charge, Meter
@@ -22,6 +22,7 @@ from rostra_chat.responses.response_object import ended
 from rostra_chat.responses.store import ResponseStore
 from rostra_kit.context import current_request, set_current_request
 from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError
+from rostra_kit.tasks import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class ResponseRun:
         )
         self.limits = charge.limits
         failure = await self._attempt(emit)
-        await _uninterrupted(self._conclude(charge, failure))
+        await uninterrupted(self._conclude(charge, failure))
         if isinstance(failure, asyncio.CancelledError) or (failure and not self._answer.has_begun):
             raise failure
         await emit(self._last_words())
@@ -159,13 +160,3 @@ class ResponseRun:
         else:
             self._writer.write(f"response.{self.response['status']}", response=self.response)
         return self._writer.take()
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Do `work` to its end even when cancelled meanwhile; the cancellation is raised afterwards."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

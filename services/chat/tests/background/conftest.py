@@ -131,7 +131,7 @@ class MemoryQueue:
 
 
 class WordsModel:
-    """A model that says numbered words and goes on where it was cut; `gate` holds it before each word from `hold_at` on.
+    """A model that says numbered words and goes on where it was cut; `gate` holds it before words from `hold_at` on.
 
     Its name says how many words there are, and how it says them: `words-20`, `reasoning-20`, `call-3`.
     """
@@ -335,10 +335,19 @@ class Bench:
                     break
         return events
 
-    async def published(self, response_id: str) -> bytes:
-        """Return what the log holds now."""
-        async with Redis.from_url(self.redis_server.url) as redis:
-            return b"".join([fields[b"f"] for _, fields in await redis.xrange(f"run:{{{response_id}}}:events")])
+    async def until_published(self, response_id: str, sign: bytes) -> None:
+        """Return when the log holds `sign`."""
+        async with Redis.from_url(self.redis_server.url) as redis, asyncio.timeout(10):
+            published = b""
+            while sign not in published:
+                entries = await redis.xrange(f"run:{{{response_id}}}:events")
+                published = b"".join([fields[b"f"] for _, fields in entries])
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Return when something is so that no event tells of."""
+        async with asyncio.timeout(10):
+            while not is_so():
+                await asyncio.sleep(0.01)
 
     async def ended(self, response_id: str) -> dict[str, Any]:
         """Return the stored response once it has ended."""

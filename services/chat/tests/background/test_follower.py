@@ -192,9 +192,7 @@ async def test_two_hundred_followers_share_a_few_connections(bench, redis):
     replica = await bench.start(max_runs=0)
     response_id = await bench.create(replica)
     streams = [asyncio.create_task(bench.follow(replica, response_id)) for _ in range(200)]
-    async with asyncio.timeout(5):
-        while replica.value("rostra_chat_followers") < 200:
-            await asyncio.sleep(0.01)
+    await bench.until(lambda: replica.value("rostra_chat_followers") == 200)
 
     await bench.start()
 

@@ -41,9 +41,7 @@ async def test_response_runs_while_redis_is_away_and_is_followed_later(bench, re
     assert response["status"] == "completed"
     redis_server.start()
 
-    async with asyncio.timeout(10):
-        while b"response.completed" not in await bench.published(response_id):
-            await asyncio.sleep(0.05)
+    await bench.until_published(response_id, b"response.completed")
     bench.assert_sound(await bench.follow(runner, response_id), response)
 
 

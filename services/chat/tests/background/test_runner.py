@@ -96,9 +96,7 @@ async def test_response_that_is_deleted_while_it_runs_is_left(bench):
     await bench.model.held.wait()
 
     del bench.queue.responses[response_id]
-    async with asyncio.timeout(5):
-        while replica.value("rostra_chat_background_runs"):
-            await asyncio.sleep(0.02)
+    await bench.until(lambda: not replica.value("rostra_chat_background_runs"))
 
     assert bench.queue.finished == []
     assert bench.meter.ends == ["CANCELLED"]

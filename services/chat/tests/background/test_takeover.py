@@ -50,20 +50,14 @@ async def test_runner_paused_past_its_lease_neither_stores_nor_publishes(bench):
     response_id = await begun(bench, first)
 
     first.freeze_leases()
-    second = await bench.start(max_runs=1)
-    async with asyncio.timeout(5):
-        while not second.value("rostra_chat_takeovers_total"):
-            await asyncio.sleep(0.02)
-    while len(bench.model.bodies) < 2:
-        await asyncio.sleep(0.01)
+    second = await bench.start()
+    await bench.until(lambda: len(bench.model.bodies) == 2)
     release(bench)  # both runners speak on at once
 
     frames = await bench.follow(second, response_id)
     response = await bench.ended(response_id)
     bench.assert_sound(frames, response)
-    async with asyncio.timeout(5):
-        while bench.meter.open:
-            await asyncio.sleep(0.02)
+    await bench.until(lambda: not bench.meter.open)
     assert bench.queue.finished == [(response_id, "completed", 2)]
     assert sorted(bench.meter.ends) == ["CANCELLED", "FINISHED"]
     assert await bench.follow(second, response_id) == frames
@@ -96,9 +90,7 @@ async def test_third_death_fails_the_response_with_a_reason(bench):
     first.kill()
     for count in (2, 3):
         replica = await bench.start()
-        async with asyncio.timeout(5):
-            while len(bench.model.bodies) < count:
-                await asyncio.sleep(0.01)
+        await bench.until(lambda count=count: len(bench.model.bodies) == count)
         replica.kill()
     await bench.start()
 
@@ -144,9 +136,7 @@ async def test_reasoning_that_broke_off_goes_on_in_a_part_of_its_own(bench):
     bench.model.hold_at = 0
     response_id = await bench.create(first, "reasoning-5")
     await bench.model.held.wait()
-    async with asyncio.timeout(5):
-        while b"reasoning_summary_text.delta" not in await bench.published(response_id):
-            await asyncio.sleep(0.01)
+    await bench.until_published(response_id, b"reasoning_summary_text.delta")
 
     first.kill()
     bench.model.hold_at = None
