@@ -19,6 +19,8 @@ from rostra_kit.ids import new_id
 
 logger = logging.getLogger(__name__)
 
+# Asked every few seconds; their lines would bury the others.
+_PROBES = {"/livez", "/readyz"}
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
@@ -59,7 +61,8 @@ class EdgeMiddleware:
         route = getattr(scope.get("route"), "path", "unmatched")
         seconds = exchange.elapsed_seconds()
         self._metrics.observe(route=route, method=scope["method"], status=exchange.status, seconds=seconds)
-        logger.info(
+        logger.log(
+            logging.DEBUG if route in _PROBES else logging.INFO,
             "request",
             extra={
                 "method": scope["method"],

@@ -87,6 +87,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         # The client's address is ours to find: see middleware.client_address.
         proxy_headers=False,
