@@ -275,6 +275,8 @@ async def test_response_whose_deletion_was_cut_is_not_claimed(store, cut_store, 
         await store.responses.get(**key)
     except ResponseNotFound:
         is_there = False
+    in_index = await store._database.responses.count_documents({"_id": response_id, "run": {"$exists": True}})
+    assert bool(in_index) is is_there
     assert (await runner.claimed_id() == response_id) is is_there
     with suppress(ResponseNotFound):
         await store.responses.delete(**key)

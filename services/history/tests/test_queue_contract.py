@@ -168,6 +168,16 @@ async def test_renewal_tells_what_is_lost(service, user, new_user, runner) -> No
     assert await runner.renew(Lease(held, 1)) == ([], [])
 
 
+async def test_former_runner_does_not_prolong_its_successors_lease(user, runner) -> None:
+    await user.queue("q")
+    first = await runner.claim()
+    await runner.take_over()
+    runner.clock.advance(seconds=4)
+    await runner.renew(first.lease)
+    runner.clock.advance(seconds=3)
+    assert (await runner.claim()).response.attempt == 3
+
+
 async def test_nothing_is_renewed_for_a_runner_without_leases(runner) -> None:
     assert await runner.renew() == ([], [])
 

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
+from rostra.common.v1.caller_pb2 import Caller
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.page_pb2 import Order
 from rostra.common.v1.page_pb2 import PageRequest as Page
@@ -15,12 +17,12 @@ from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1 import response_pb2
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.item_pb2 import Item
-from rostra.history.v1.response_pb2 import Response
+from rostra.history.v1.response_pb2 import Job, Lease, Response
 from rostra_history.app import build
 from rostra_history.servicer import HistoryServicer
 from rostra_history.settings import DatabaseSettings, Settings
 from rostra_kit.client import ServiceClient
-from rostra_kit.errors import AppError, InvalidArgumentError, NotFoundError, UnauthenticatedError
+from rostra_kit.errors import AppError, ConflictError, InvalidArgumentError, NotFoundError, UnauthenticatedError
 from rostra_kit.testing.grpc import call_as, call_as_nobody, grpc_client
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
@@ -29,6 +31,9 @@ METHODS = {method.name for method in SERVICE.methods}
 OF_RUNNERS = {"ClaimResponse", "RenewLeases", "ReleaseResponse"}
 COMPLETED = response_pb2.RESPONSE_STATUS_COMPLETED
 IN_PROGRESS = response_pb2.RESPONSE_STATUS_IN_PROGRESS
+QUEUED = response_pb2.RESPONSE_STATUS_QUEUED
+CANCELLED = response_pb2.RESPONSE_STATUS_CANCELLED
+SIX_SECONDS = Duration(seconds=6)
 
 
 class History:
@@ -55,11 +60,16 @@ class History:
             finished = Response(id=response_id, status=COMPLETED, body=b'{"id":2}')
             await self.call("FinishResponse", response=finished, output=output)
 
+    async def queue_response(self, response_id: str) -> None:
+        response = Response(id=response_id, status=QUEUED, body=b"{}", background=True)
+        await self.call("CreateResponse", response=response, job=Job(request_body=b"\x00\xff", caller=b"\xfe"))
+
 
 @pytest.fixture
 async def history(tmp_path: Path) -> AsyncIterator[History]:
     registry = CollectorRegistry()
-    settings = Settings(database=DatabaseSettings(url=f"sqlite:///{tmp_path}/history.db"))
+    database = DatabaseSettings(url=f"sqlite:///{tmp_path}/history.db")
+    settings = Settings(database=database, abandoned_after_seconds=0.001)
     async with (
         build(settings, registry) as app,
         grpc_client(HistoryServiceStub, SERVICE, app.register) as client,
@@ -166,6 +176,60 @@ async def test_response_joins_its_conversation(history: History) -> None:
     assert (await history.call("GetResponse", response_id="resp_1")).response.conversation_id == conversation_id
 
 
+async def test_background_response_is_run_by_whoever_claims_it(history: History) -> None:
+    await history.queue_response("resp_1")
+    assert (await history.call("GetResponse", response_id="resp_1")).response.status == QUEUED
+    call_as_nobody()
+    claimed = await history.call("ClaimResponse", lease_duration=SIX_SECONDS)
+    assert claimed.lease == Lease(response_id="resp_1", attempt=1, tries=1)
+    assert (claimed.response.id, claimed.response.status, claimed.response.background) == ("resp_1", IN_PROGRESS, True)
+    assert claimed.job == Job(request_body=b"\x00\xff", caller=b"\xfe")
+    assert await history.call("ClaimResponse", lease_duration=SIX_SECONDS) == pb.ClaimResponseResponse()
+    await history.call("ReleaseResponse", lease=claimed.lease)
+    claimed = await history.call("ClaimResponse", lease_duration=SIX_SECONDS)
+    assert claimed.lease == Lease(response_id="resp_1", attempt=2, tries=1)
+
+    call_as("user_alice")
+    cancelled = (await history.call("CancelResponse", response_id="resp_1")).response
+    assert (cancelled.id, cancelled.status) == ("resp_1", IN_PROGRESS)
+    call_as_nobody()
+    leases = [claimed.lease, Lease(response_id="resp_x", attempt=1)]
+    renewal = await history.call("RenewLeases", leases=leases, lease_duration=SIX_SECONDS)
+    assert (renewal.lost_response_ids, renewal.cancelled_response_ids) == (["resp_x"], ["resp_1"])
+
+    call_as("user_alice")
+    finished = Response(id="resp_1", status=CANCELLED, body=b"{}")
+    for lease in (None, Lease(response_id="resp_1", attempt=1)):
+        with pytest.raises(ConflictError) as caught:
+            await history.call("FinishResponse", response=finished, lease=lease)
+        assert caught.value.reason == ErrorReason.ERROR_REASON_LEASE_LOST
+    await history.call("FinishResponse", response=finished, lease=claimed.lease)
+    got = (await history.call("GetResponse", response_id="resp_1")).response
+    assert (got.status, got.background) == (CANCELLED, True)
+
+
+async def test_queued_response_is_cancelled_and_others_cannot_be(history: History) -> None:
+    await history.queue_response("resp_1")
+    for _ in range(2):
+        assert (await history.call("CancelResponse", response_id="resp_1")).response.status == CANCELLED
+    assert await history.call("ClaimResponse", lease_duration=SIX_SECONDS) == pb.ClaimResponseResponse()
+    await history.new_response("resp_2", answer="a")
+    with pytest.raises(InvalidArgumentError) as caught:
+        await history.call("CancelResponse", response_id="resp_2")
+    assert caught.value.message == "Cannot cancel a synchronous response."
+
+
+async def test_abandoned_response_is_ended_for_its_owner(history: History) -> None:
+    await history.new_response("resp_1")
+    call_as_nobody()
+    claimed = pb.ClaimResponseResponse()
+    while not claimed.HasField("lease"):
+        claimed = await history.call("ClaimResponse", lease_duration=SIX_SECONDS)
+    assert claimed.lease == Lease(response_id="resp_1", attempt=1, tries=1)
+    assert claimed.job.request_body == b""
+    assert Caller.FromString(claimed.job.caller) == Caller(user_id="user_alice")
+
+
 async def test_unknown_previous_response_is_a_bad_parameter(history: History) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         await history.call("LoadContext", previous_response_id="resp_x")
@@ -199,6 +263,22 @@ async def test_bodies_of_responses_are_kept_byte_for_byte(history: History) -> N
         ("CreateResponse", {"response": Response(id="a"), "input": [Item(body=b"{}")]}, "input[0].id"),
         ("FinishResponse", {"response": Response(id="a")}, "status"),
         ("FinishResponse", {"response": Response(id="a", status=IN_PROGRESS)}, "status"),
+        ("FinishResponse", {"response": Response(id="a", status=QUEUED)}, "status"),
+        (
+            "FinishResponse",
+            {"response": Response(id="a", status=COMPLETED), "lease": Lease(response_id="b")},
+            "lease.response_id",
+        ),
+        ("CreateResponse", {"response": Response(id="a", status=QUEUED), "job": Job()}, "job"),
+        ("CreateResponse", {"response": Response(id="a", status=QUEUED, background=True)}, "job"),
+        ("CreateResponse", {"response": Response(id="a", status=IN_PROGRESS, background=True), "job": Job()}, "job"),
+        ("CreateResponse", {"response": Response(id="a", status=IN_PROGRESS), "job": Job()}, "job"),
+        ("ClaimResponse", {}, "lease_duration"),
+        ("ClaimResponse", {"lease_duration": Duration(seconds=-1)}, "lease_duration"),
+        ("ClaimResponse", {"lease_duration": Duration(seconds=3601)}, "lease_duration"),
+        ("RenewLeases", {}, "lease_duration"),
+        ("RenewLeases", {"leases": [Lease(attempt=1)], "lease_duration": SIX_SECONDS}, "lease.response_id"),
+        ("ReleaseResponse", {}, "lease.response_id"),
     ],
 )
 async def test_impossible_request_names_its_parameter(history: History, method, fields, param) -> None:
@@ -280,3 +360,11 @@ async def test_what_is_stored_is_counted(history: History) -> None:
     assert value("items_stored_total", source="output") == 1
     assert value("responses_finished_total", status="completed") == 1
     assert value("context_items_sum") == 4
+
+    await history.queue_response("resp_2")
+    await history.call("ClaimResponse", lease_duration=SIX_SECONDS)
+    await history.queue_response("resp_3")
+    await history.call("CancelResponse", response_id="resp_3")
+    assert value("responses_claimed_total", reason="queued") == 1
+    assert value("queue_seconds_count") == 1
+    assert value("responses_finished_total", status="cancelled") == 1
