@@ -10,7 +10,7 @@ import anyio
 import orjson
 from fastapi import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_gateway.admission import StreamSlots
@@ -18,13 +18,15 @@ from rostra_gateway.disconnect import while_connected
 from rostra_gateway.exchange import Exchange, add_limits
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.problems import error_body
-from rostra_kit.errors import AppError, InternalError
+from rostra_kit.errors import AppError, InternalError, UnavailableError
 from rostra_kit.status import reason_name
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = b": heartbeat\n\n"
 _SEQUENCE_NUMBER = re.compile(rb'"sequence_number":\s*(\d+)')
+_LAST_WORDS_SECONDS = 1.0
+_END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -69,6 +71,7 @@ class EventStream(Response):
         self._heartbeat_seconds = heartbeat_seconds
         self._metrics = metrics
         self._wrote = False
+        self._last = b""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Write the stream."""
@@ -81,26 +84,31 @@ class EventStream(Response):
                     tasks.start_soon(self._keep_slots)
                     await self._send_pieces(send)
                     tasks.cancel_scope.cancel()
+            except asyncio.CancelledError:
+                # Not by the client, whose leaving ends the tasks above alone: this process has no time left.
+                with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
+                    await self._send_error(UnavailableError("Rostra is restarting.", retry_after_seconds=1), send)
+                    await send(_END)
+                raise
             finally:
                 await close_stream(self._pieces, self._slots)
 
     async def _send_pieces(self, send: Send) -> None:
-        last = b""
         try:
             async for piece in self._pieces:
-                last = piece.frames
+                self._last = piece.frames
                 self._wrote = True
-                await send({"type": "http.response.body", "body": last, "more_body": True})
+                await send({"type": "http.response.body", "body": self._last, "more_body": True})
         except AppError as error:
-            await self._send_error(error, last, send)
+            await self._send_error(error, send)
         except Exception:
             logger.exception("unforeseen error in a stream")
-            await self._send_error(InternalError("Something went wrong inside Rostra."), last, send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send_error(InternalError("Something went wrong inside Rostra."), send)
+        await send(_END)
 
-    async def _send_error(self, error: AppError, last: bytes, send: Send) -> None:
+    async def _send_error(self, error: AppError, send: Send) -> None:
         self._metrics.broken_streams.labels(reason_name(error.reason).lower()).inc()
-        await send({"type": "http.response.body", "body": self._error_frame(error, last), "more_body": True})
+        await send({"type": "http.response.body", "body": self._error_frame(error, self._last), "more_body": True})
 
     async def _send_heartbeats(self, send: Send) -> None:
         while True:
