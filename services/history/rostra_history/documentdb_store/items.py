@@ -132,7 +132,7 @@ async def insert_items(database: Database, items: Sequence[Item], *, attempt: in
 
 
 def _replacement(document: Document) -> ReplaceOne[Document]:
-    identity = {name: document[name] for name in ("_id", "owner", "response_id")}
+    identity = {name: document[name] for name in ("_id", "owner", "response_id", "kind")}
     return ReplaceOne(identity | {"attempt": {"$lt": document["attempt"]}}, document, upsert=True)
 
 
