@@ -107,7 +107,7 @@ async def test_unknown_path_is_not_found(http: httpx.AsyncClient) -> None:
 async def test_odd_credentials_stand_for_nobody(stack: SharedStack) -> None:
     async with httpx.AsyncClient(base_url=stack.gateway_urls[0], timeout=30) as http:
         for credentials in _ODD_CREDENTIALS:
-            answer = await http.get("/v1/me", headers={"authorization": credentials.encode("latin-1")})
+            answer = await http.get("/v1/me", headers={b"authorization": credentials.encode("latin-1")})
             error = refusal(answer, 401)
             assert (error["type"], error["code"]) == ("authentication_error", "invalid_api_key")
             assert answer.headers["www-authenticate"] == "Bearer"

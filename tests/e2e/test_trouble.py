@@ -76,7 +76,7 @@ class Client:
         body = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
         answer = await self.http.post(_PATHS[0], json=body)
         assert answer.status_code == 200, answer.text
-        return int(answer.headers["x-ratelimit-remaining-tokens"]) + answer.json()["usage"]["prompt_tokens"] + 1
+        return int(answer.headers["x-ratelimit-remaining-tokens"]) + int(answer.json()["usage"]["prompt_tokens"]) + 1
 
     async def usage(self, *models: str) -> dict[str, Any]:
         """Return the buckets of the ledger by model, once all of `models` are in it."""
