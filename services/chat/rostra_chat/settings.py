@@ -50,7 +50,7 @@ class BackgroundSettings(BaseModel):
     renew_seconds: float = Field(2.0, gt=0, description="Time between two renewals of all leases of a replica.")
     poll_seconds: float = Field(1.0, gt=0, description="Longest time between two looks at the queue.")
     gather_seconds: float = Field(
-        0.03, ge=0, description="Time for which events are gathered before they are written to the log."
+        0.05, ge=0, description="Time for which events are gathered before they are written to the log."
     )
     keep_events_seconds: float = Field(3600.0, gt=0, description="Time for which events are kept after the last one.")
 

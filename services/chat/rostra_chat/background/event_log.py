@@ -12,6 +12,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+EVENTS = "rostra:events"
+"""The channel that tells which logs have grown: their responses' ids, with spaces between."""
+
 _CHUNK_EVENTS = 512
 _READ_ENTRIES = 64
 _FRAME_END = b"\n\n"
@@ -81,7 +84,7 @@ class EventLog:
         """Append to some logs, in one round trip, and return how many events each has.
 
         Nothing is appended to a log of another length than was believed. `None` stands for a log that a newer attempt
-        writes. Readers are told by a message on the log's channel.
+        writes. Readers are told by a message on the channel `EVENTS`.
         """
         lengths = await self._run(additions)
         if any(isinstance(length, NoScriptError) for length in lengths):
@@ -103,10 +106,17 @@ class EventLog:
             raise AttemptOverError
         return [frame for frames in found for frame in split_frames(frames)]
 
-    async def read(self, response_id: str, *, after: int) -> list[Entry]:
-        """Return the entries, some at a time, with events beyond the log's first `after`."""
-        found: Any = await self._redis.xrange(_keys(response_id)[0], min=f"{after + 1}-0", count=_READ_ENTRIES)
-        return [_entry(*each) for each in found]
+    async def read(self, wanted: Sequence[tuple[str, int]]) -> list[list[Entry]]:
+        """Return entries of some logs, in one round trip.
+
+        Args:
+            wanted: For each log the response, and how many of its first events the reader has. Of a log with many
+                entries beyond those, the first are returned.
+        """
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for response_id, after in wanted:
+                pipeline.xrange(_keys(response_id)[0], min=f"{after + 1}-0", count=_READ_ENTRIES)
+            return [[_entry(*each) for each in found] for found in await pipeline.execute()]
 
     async def newest(self, response_id: str) -> Entry | None:
         """Return the log's newest entry; `None` where there is no log."""
@@ -117,19 +127,10 @@ class EventLog:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for addition in additions:
                 keys = _keys(addition.response_id)
-                head: list[int | bytes | str] = [
-                    addition.attempt,
-                    addition.length,
-                    self._keep_ms,
-                    events_channel(addition.response_id),
-                ]
+                head = (addition.attempt, addition.length, self._keep_ms)
                 pipeline.evalsha(self._append.sha, len(keys), *keys, *head, *_entries(addition))
-            return await pipeline.execute(raise_on_error=False)
-
-
-def events_channel(response_id: str) -> str:
-    """Return the channel on which readers of a log are told that it has grown."""
-    return f"rostra:events:{response_id}"
+            pipeline.publish(EVENTS, b" ".join([addition.response_id.encode() for addition in additions]))
+            return (await pipeline.execute(raise_on_error=False))[:-1]
 
 
 def split_frames(frames: bytes) -> list[bytes]:
@@ -137,9 +138,9 @@ def split_frames(frames: bytes) -> list[bytes]:
     return [frame + _FRAME_END for frame in frames.split(_FRAME_END)[:-1]]
 
 
-def _entries(addition: Addition) -> list[int | bytes | str]:
+def _entries(addition: Addition) -> list[int | bytes]:
     """Return the arguments of the new entries; much that comes at once is cut, so that no entry is huge."""
-    arguments: list[int | bytes | str] = []
+    arguments: list[int | bytes] = []
     length, frames = addition.length, addition.frames
     for start in range(0, len(frames), _CHUNK_EVENTS):
         chunk = frames[start : start + _CHUNK_EVENTS]

@@ -9,9 +9,10 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from rostra_chat.background.closing import closing_frames
-from rostra_chat.background.event_log import Addition, Entry, EventLog, events_channel
+from rostra_chat.background.event_log import Addition, Entry, EventLog
 from rostra_chat.background.job_queue import ENDED, JobQueue
-from rostra_chat.background.signals import Signals
+from rostra_chat.background.log_reader import LogReader
+from rostra_chat.background.signals import Signals, events_topic
 from rostra_chat.errors import EventsNotKept
 from rostra_chat.metrics import ChatMetrics
 from rostra_kit.errors import DeadlineExceededError, UnavailableError
@@ -37,6 +38,7 @@ class Follower:
 
     def __init__(self, *, log: EventLog, queue: JobQueue, signals: Signals, metrics: ChatMetrics) -> None:
         self._log = log
+        self._reader = LogReader(log)
         self._queue = queue
         self._signals = signals
         self._metrics = metrics
@@ -56,7 +58,7 @@ class Follower:
             EventsNotKept: The response has ended, and its log is gone.
             UnavailableError: Redis or history is away for long.
         """
-        with self._signals.heard(events_channel(response_id)) as heard, self._metrics.followers.track_inprogress():
+        with self._signals.heard(events_topic(response_id)) as heard, self._metrics.followers.track_inprogress():
             quiet = _Quiet(is_ended=is_ended)
             while True:
                 heard.clear()
@@ -104,7 +106,7 @@ class Follower:
 
     async def _read(self, response_id: str, after: int, quiet: "_Quiet") -> list[Entry]:
         try:
-            return await self._log.read(response_id, after=after)
+            return await self._reader.read(response_id, after=after)
         except (RedisError, OSError) as error:
             if quiet.is_too_long():
                 raise _unreadable() from error

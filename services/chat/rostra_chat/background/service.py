@@ -12,12 +12,11 @@ from redis.exceptions import RedisError
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_chat.background.beginning import queued_events
-from rostra_chat.background.event_log import events_channel
 from rostra_chat.background.follower import Follower
 from rostra_chat.background.job_queue import ENDED, JobQueue
 from rostra_chat.background.log_writer import LogWriter
 from rostra_chat.background.run_log import RunLog
-from rostra_chat.background.signals import CANCEL, WORK, Signals
+from rostra_chat.background.signals import CANCEL, WORK, Signals, events_topic
 from rostra_chat.errors import EventsNotKept
 from rostra_chat.responses.planner import Planner
 from rostra_kit.errors import AppError, InvalidArgumentError
@@ -121,7 +120,7 @@ class BackgroundResponses:
 
     async def _wait_for_end(self, response: dict[str, Any]) -> dict[str, Any]:
         """Wait until the runner has heard of it, and return the response as it is then."""
-        with self._signals.heard(events_channel(response["id"])) as heard, suppress(TimeoutError):
+        with self._signals.heard(events_topic(response["id"])) as heard, suppress(TimeoutError):
             self._signals.send(CANCEL)
             async with asyncio.timeout(_CANCEL_SECONDS):
                 while response["status"] not in ENDED:

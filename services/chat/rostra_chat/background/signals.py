@@ -12,6 +12,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from rostra_chat.background.event_log import EVENTS
 from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
@@ -23,8 +24,15 @@ _QUIET_SECONDS = 15.0
 _RETRY_SECONDS = 1.0
 
 
+def events_topic(response_id: str) -> str:
+    """Return the topic on which to hear that the log of a response has grown."""
+    return f"{EVENTS} {response_id}"
+
+
 class Signals:
-    """Listens to any number of channels on one connection; an async context manager.
+    """Listens on one connection for whoever in this process is interested; an async context manager.
+
+    A topic is a channel, or a channel and an id that its messages name.
 
     Args:
         listener: A client that reads as long as it takes.
@@ -34,7 +42,7 @@ class Signals:
     def __init__(self, *, listener: Redis, sender: Redis) -> None:
         self._listener = listener
         self._sender = sender
-        self._listening: dict[str, set[asyncio.Event]] = {WORK: set()}
+        self._listening: dict[str, set[asyncio.Event]] = {}
         self._subscribed: set[str] = set()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,17 +59,18 @@ class Signals:
         await asyncio.gather(*map(cancel, set(self._tasks)))
 
     @contextmanager
-    def heard(self, channel: str) -> Iterator[asyncio.Event]:
-        """Listen to a channel, and set the event at every message and whenever one may have been missed."""
+    def heard(self, topic: str) -> Iterator[asyncio.Event]:
+        """Listen to a topic, and set the event at every message and whenever one may have been missed."""
         event = asyncio.Event()
-        self._listening.setdefault(channel, set()).add(event)
+        events = self._listening.setdefault(topic, set())
+        events.add(event)
         self._changed.set()
         try:
             yield event
         finally:
-            self._listening[channel].discard(event)
-            if not self._listening[channel] and channel != WORK:
-                del self._listening[channel]
+            events.discard(event)
+            if not events:
+                del self._listening[topic]
             self._changed.set()
 
     def send(self, channel: str) -> None:
@@ -84,8 +93,7 @@ class Signals:
                     await self._follow_changes(pubsub)
             except (RedisError, OSError) as error:
                 logger.info("hints are not heard: %s", error)
-            for channel in self._listening:
-                self._wake(channel)
+            self._wake_all()
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_changes(self, pubsub: PubSub) -> None:
@@ -104,15 +112,15 @@ class Signals:
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         self._changed.clear()
-        wanted = set(self._listening)
+        wanted = {WORK, *(topic.partition(" ")[0] for topic in self._listening)}
         if new := wanted - self._subscribed:
             await pubsub.subscribe(*new)
         if old := self._subscribed - wanted:
             await pubsub.unsubscribe(*old)
         self._subscribed = wanted
-        # What was said before the subscription was not heard.
-        for channel in new:
-            self._wake(channel)
+        if new:
+            # What was said before the subscription was not heard.
+            self._wake_all()
 
     async def _read(self, pubsub: PubSub) -> None:
         is_asked = False
@@ -121,16 +129,25 @@ class Signals:
             if message is not None:
                 is_asked = False
                 if message["type"] == "message":
-                    self._wake(message["channel"].decode())
+                    self._hear(message["channel"].decode(), message["data"].decode())
             elif is_asked:
                 raise RedisConnectionError("nothing is heard of Redis any more")
             else:
                 await pubsub.ping()
                 is_asked = True
 
-    def _wake(self, channel: str) -> None:
-        for event in self._listening.get(channel, ()):
+    def _hear(self, channel: str, ids: str) -> None:
+        self._wake(channel)
+        for each in ids.split():
+            self._wake(f"{channel} {each}")
+
+    def _wake(self, topic: str) -> None:
+        for event in self._listening.get(topic, ()):
             event.set()
+
+    def _wake_all(self) -> None:
+        for topic in self._listening:
+            self._wake(topic)
 
     def _start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -346,7 +346,7 @@ class Bench:
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return when something is so that no event tells of."""
         async with asyncio.timeout(10):
-            while not is_so():
+            while not is_so():  # noqa: ASYNC110 - no event tells of what tests watch
                 await asyncio.sleep(0.01)
 
     async def ended(self, response_id: str) -> dict[str, Any]:

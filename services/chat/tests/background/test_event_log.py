@@ -42,7 +42,7 @@ def addition(first: int, count: int, *, attempt: int = 1, is_last: bool = False)
 
 async def read_all(log: EventLog, *, after: int = 0) -> bytes:
     found = b""
-    while entries := await log.read("resp_1", after=after):
+    while entries := (await log.read([("resp_1", after)]))[0]:
         for entry in entries:
             found += entry.after(after)
             after = entry.length
@@ -66,7 +66,7 @@ async def test_events_are_read_as_written_from_every_point(log):
 async def test_many_events_at_once_become_entries_of_bounded_size(log, redis):
     await log.append([addition(0, 2000, is_last=True)])
 
-    entries = await log.read("resp_1", after=0)
+    (entries,) = await log.read([("resp_1", 0)])
     assert [entry.length for entry in entries] == [512, 1024, 1536, 2000]
     assert [entry.is_last for entry in entries] == [False, False, False, True]
 

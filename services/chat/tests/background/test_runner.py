@@ -108,6 +108,6 @@ async def test_metrics_tell_of_runs_and_queue(bench):
     await bench.follow(replica, await bench.create(replica))
 
     assert replica.value("rostra_chat_queue_seconds_count") == 1
+    await bench.until(lambda: replica.value("rostra_chat_log_events_total") >= 20)
     assert replica.value("rostra_chat_log_writes_total") >= 1
-    assert replica.value("rostra_chat_log_events_total") >= 20
     assert replica.value("rostra_chat_takeovers_total") == 0
