@@ -65,15 +65,25 @@ class Admission:
         """Admit a request whose answer is streamed. The slots it takes are given back by `StreamSlots.release`."""
         return StreamSlots(self._limiter, await self._admit(caller, exchange, streaming=True))
 
+    async def open_stream(self, caller: Caller, exchange: Exchange) -> "StreamSlots":
+        """Take the slots of a stream for a request that was admitted as an ordinary one."""
+        address = _slots(self._address_claims(exchange.address, streaming=True))
+        of_caller = _slots(caller_claims(caller, streaming=True))
+        return StreamSlots(self._limiter, await self._reserve_both(address, of_caller, exchange, kind=":s"))
+
     async def _admit(self, caller: Caller, exchange: Exchange, *, streaming: bool) -> list[Grant]:
-        address = await self._reserve(
-            self._address_claims(exchange.address, streaming=streaming), exchange, f"{exchange.request_id}:a"
-        )
-        claims = caller_claims(caller, streaming=streaming)
-        if not claims:
+        address = self._address_claims(exchange.address, streaming=streaming)
+        return await self._reserve_both(address, caller_claims(caller, streaming=streaming), exchange, kind="")
+
+    async def _reserve_both(
+        self, of_address: Sequence[Claim], of_caller: Sequence[Claim], exchange: Exchange, *, kind: str
+    ) -> list[Grant]:
+        reservation_id = f"{exchange.request_id}{kind}"
+        address = await self._reserve(of_address, exchange, f"{reservation_id}:a")
+        if not of_caller:
             return [address]
         try:
-            return [address, await self._reserve(claims, exchange, exchange.request_id)]
+            return [address, await self._reserve(of_caller, exchange, reservation_id)]
         except BaseException:
             # The address keeps the request it made, but has no stream open.
             await asyncio.shield(self._limiter.settle(address, {}))
@@ -134,6 +144,10 @@ def caller_claims(caller: Caller, *, streaming: bool) -> list[Claim]:
     if caller.api_key_id:
         claims += _claims(f"{tag}:{caller.api_key_id}", "key_", caller.key_limits, streaming=streaming)
     return claims
+
+
+def _slots(claims: Sequence[Claim]) -> list[Claim]:
+    return [claim for claim in claims if isinstance(claim, SlotClaim)]
 
 
 def _claims(key: str, prefix: str, limits: Limits, *, streaming: bool) -> list[Claim]:

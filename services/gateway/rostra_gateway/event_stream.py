@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol, TypeVar
 
 import anyio
@@ -12,7 +12,6 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_gateway.admission import StreamSlots
 from rostra_gateway.disconnect import while_connected
 from rostra_gateway.exchange import Exchange, add_limits
@@ -31,15 +30,11 @@ _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class Piece(Protocol):
-    """A message of one of chat's streams: whole frames, and the limits with the first of them."""
+    """A message of one of chat's streams; the first of a new run has `limits` as well."""
 
     @property
     def frames(self) -> bytes:
         """Return whole frames, ready for the wire."""
-
-    @property
-    def limits(self) -> Sequence[LimitState]:
-        """Return where the caller stands, in the first message."""
 
 
 PieceT = TypeVar("PieceT", bound=Piece)
@@ -145,8 +140,8 @@ async def open_event_stream(
     first = asyncio.ensure_future(anext(pieces))
     try:
         await while_connected(request, asyncio.wait({first}, timeout=heartbeat_seconds))
-        if first.done():
-            add_limits(exchange, first.result().limits)
+        if first.done() and not isinstance(first.exception(), StopAsyncIteration):
+            add_limits(exchange, getattr(first.result(), "limits", ()))
     except BaseException:
         first.cancel()
         await asyncio.wait({first})
@@ -173,12 +168,17 @@ def completion_error_frame(error: AppError, _last: bytes) -> bytes:
     return b"data: " + orjson.dumps({"error": error_body(error)}) + b"\n\n"
 
 
-def response_error_frame(error: AppError, last: bytes) -> bytes:
+def response_error_frame(error: AppError, last: bytes, *, starting_after: int = -1) -> bytes:
     """Return the `error` event that ends a broken stream of response events; it takes the next sequence number.
 
     OpenAI's event holds the error's fields itself, that of Open Responses an error object: this one is both.
+
+    Args:
+        error: What went wrong.
+        last: The frames that were written last; empty when there are none.
+        starting_after: The sequence number after which the stream began.
     """
-    numbers = _SEQUENCE_NUMBER.findall(last)
+    numbers = [int(number) for number in _SEQUENCE_NUMBER.findall(last)] or [starting_after]
     body = error_body(error)
     event = {
         "type": "error",
@@ -186,7 +186,7 @@ def response_error_frame(error: AppError, last: bytes) -> bytes:
         "message": body["message"],
         "param": body["param"],
         "error": body,
-        "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
+        "sequence_number": numbers[-1] + 1,
     }
     return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
 

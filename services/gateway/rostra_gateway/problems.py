@@ -31,6 +31,8 @@ _STATUS_OF_CODE = {
 _STATUS_OF_REASON = {
     ErrorReason.ERROR_REASON_UNPROCESSABLE: 422,
     ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE: 413,
+    # The response is there, so 404 would be wrong: it cannot be streamed.
+    ErrorReason.ERROR_REASON_EVENTS_NOT_KEPT: 400,
 }
 _TYPE_OF_STATUS = {
     401: "authentication_error",

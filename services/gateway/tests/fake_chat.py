@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 import orjson
 from google.protobuf.duration_pb2 import Duration
@@ -14,6 +14,7 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_kit.context import current_caller
 from rostra_kit.errors import AppError, InternalError, NotFoundError, ResourceExhaustedError, UnavailableError
+from services.gateway.tests.fake_background import FakeBackground
 from services.gateway.tests.fake_user import now
 
 TOKEN_LIMIT = LimitState(name="tokens", limit=1000, remaining=990, reset_duration=Duration(nanos=600_000_000))
@@ -40,6 +41,7 @@ class FakeChatService(ChatServiceServicer):
         proceed: Lets a model that waits go on.
         started: Set when a call has arrived.
         cancelled: Set when a call was cancelled.
+        background: The responses that run in the background.
     """
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class FakeChatService(ChatServiceServicer):
         self.proceed = asyncio.Event()
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.background = FakeBackground()
 
     async def ListModels(self, request, context):
         return pb.ListModelsResponse(models=[Model(id="echo", create_time=now(), owned_by="rostra")])
@@ -68,6 +71,8 @@ class FakeChatService(ChatServiceServicer):
         self.states.append(request.state)
         with self._call(request):
             await self._wait(request.model)
+            if request.state.background:
+                return pb.CreateResponseResponse(body=self.background.create(request, self.proceed))
         body = orjson.dumps({"object": "response", "model": request.model})
         return pb.CreateResponseResponse(body=body, limits=[TOKEN_LIMIT])
 
@@ -87,10 +92,24 @@ class FakeChatService(ChatServiceServicer):
                 frame = b'event: response.x\ndata: {"type":"response.x","sequence_number":%d}\n\n' % number
                 yield pb.StreamResponseResponse(frames=frame, limits=[] if number else [TOKEN_LIMIT])
 
+    async def FollowResponse(self, request, context):
+        with self._telling():
+            async with aclosing(self.background.follow(request)) as frames:
+                async for frame in frames:
+                    yield pb.FollowResponseResponse(frames=frame)
+
+    async def CancelResponse(self, request, context):
+        return pb.CancelResponseResponse(body=self.background.cancel(request))
+
     @contextmanager
     def _call(self, request) -> Iterator[None]:
         self.bodies.append(request.body)
         self.callers.append(current_caller().user_id)
+        with self._telling():
+            yield
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
         self.started.set()
         try:
             yield

@@ -47,7 +47,7 @@ REASONS: dict[str, tuple[type[AppError], int, str]] = {
     "DEADLINE_EXCEEDED": (errors.DeadlineExceededError, 504, "server_error"),
     "INTERNAL_ERROR": (errors.InternalError, 500, "server_error"),
     "LEASE_LOST": (errors.ConflictError, 409, "conflict_error"),
-    "EVENTS_NOT_KEPT": (errors.NotFoundError, 404, "not_found_error"),
+    "EVENTS_NOT_KEPT": (errors.NotFoundError, 400, "invalid_request_error"),
 }
 
 
