@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from support.provider_request import ChatRequest
 
@@ -26,6 +26,11 @@ class Reply:
     def completion_tokens(self) -> int:
         """Count the tokens of this choice: one for each piece, so one for each word of a text."""
         return len(self.reasoning) + len(self.content) + len(self.refusal) + len(self.arguments)
+
+    def after(self, said: str) -> Self:
+        """Return what is left of a text that broke off after `said`, a whole number of its words."""
+        left = "".join(self.content).removeprefix(said)
+        return replace(self, reasoning=(), content=spoken(left)) if said else self
 
     def deltas(self, *, tool_call_id: str) -> Iterator[dict[str, Any]]:
         """Yield the deltas of a stream, from the one that names the role to the last one that says something."""

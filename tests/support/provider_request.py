@@ -45,6 +45,16 @@ class ChatRequest:
         content = last.get("content") or ""
         return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
+    @property
+    def broken_off(self) -> str:
+        """Return the answer that the user asks to be continued, the last but one message; empty where there is none."""
+        if len(self.messages) < 3 or self.messages[-1].get("role") != "user":
+            return ""
+        request, said = self.messages[-1].get("content"), self.messages[-2]
+        if said.get("role") != "assistant" or not isinstance(request, str) or "cut off" not in request:
+            return ""
+        return str(said.get("content") or "")
+
 
 def _model(body: Mapping[str, Any]) -> str:
     model = body.get("model")

@@ -39,10 +39,11 @@ def script_for(model: str) -> Script | None:
 
 
 def answer(reply: Callable[[ChatRequest], Reply], *, gap_seconds: float = 0.0, reports_usage: bool = True) -> Script:
-    """Return the script of a model that answers well."""
+    """Return the script of a model that answers well, and goes on with an answer of its own that was cut off."""
 
     async def play(call: Call) -> None:
-        said = Answer(request=call.request, reply=reply(call.request), reports_usage=reports_usage)
+        left = reply(call.request).after(call.request.broken_off)
+        said = Answer(request=call.request, reply=left, reports_usage=reports_usage)
         await call.deliver(said, gap_seconds=gap_seconds)
 
     return play

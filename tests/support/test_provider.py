@@ -175,6 +175,16 @@ async def test_reasoning_precedes_the_answer_and_is_counted(client: openai.Async
     assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (13, 5)
 
 
+async def test_answer_that_was_cut_off_is_continued_where_it_stopped(client: openai.AsyncOpenAI) -> None:
+    messages: list[ChatCompletionMessageParam] = [
+        *HELLO,
+        {"role": "assistant", "content": FIRST_WORDS},
+        {"role": "user", "content": "You were cut off. Go on."},
+    ]
+    stream = await client.chat.completions.create(model="ok", messages=messages, stream=True)
+    assert FIRST_WORDS + text_of([chunk async for chunk in stream]) == GREETING
+
+
 async def test_no_usage_leaves_it_out_everywhere(client: openai.AsyncOpenAI) -> None:
     chunks = await chunks_of(client, "no-usage", stream_options={"include_usage": True})
     completion = await client.chat.completions.create(model="no-usage", messages=HELLO)

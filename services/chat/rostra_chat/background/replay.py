@@ -47,13 +47,19 @@ class Replay:
         self.reducer = ChunkReducer(self.writer, name_item=self._name_item)
         self.is_in_progress = False
         self._last_part: tuple[str, int] = ("", 0)
-        events = [_parse(frame) for frame in self.frames]
+        events = [self.parse(frame) for frame in self.frames]
         added = [event["item"]["id"] for event in events if event["type"] == "response.output_item.added"]
         self._item_ids = deque([*added, *list(item_ids)[len(added) :]])
         for event in events:
             self._play(event)
         if [event.data["type"] for event in self.writer.take()] != [event["type"] for event in events]:
             raise InternalError("The events of the response cannot be read.")
+
+    @staticmethod
+    def parse(frame: bytes) -> dict[str, Any]:
+        """Return the event in a frame."""
+        event: dict[str, Any] = orjson.loads(frame.partition(b"\ndata: ")[2])
+        return event
 
     def begin(self, response: dict[str, Any]) -> None:
         """Write that the response runs, unless the log says so."""
@@ -83,8 +89,3 @@ class Replay:
 def text_chunk(field: str, text: str, logprobs: Sequence[dict[str, Any]] | None = None) -> dict[str, Any]:
     """Return the chunk of a chat completion that brings a piece of text."""
     return {"choices": [{"index": 0, "delta": {field: text}, "logprobs": {"content": logprobs or []}}]}
-
-
-def _parse(frame: bytes) -> dict[str, Any]:
-    event: dict[str, Any] = orjson.loads(frame.partition(b"\ndata: ")[2])
-    return event
