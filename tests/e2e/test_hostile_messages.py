@@ -79,7 +79,6 @@ _WRONG_RESPONSES: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "17 pairs": ({"metadata": {f"key-{number}": "x" for number in range(17)}}, 400, "metadata"),
     "long value": ({"metadata": {"key": "x" * 513}}, 400, "metadata.key"),
     "unknown truncation": ({"truncation": "guillotine"}, 400, "truncation"),
-    "background": ({"background": True}, 400, "background"),
 }
 
 # What only the provider can judge: whatever it says, Rostra itself must not stumble.

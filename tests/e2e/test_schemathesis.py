@@ -30,10 +30,10 @@ _CHECKS = (
     *("response_schema_conformance", "negative_data_rejection", "ignored_auth", "unsupported_method"),
 )
 _ITEM = {"role": "user", "content": "Hi"}
-# Unknown parameters of a query are passed over, as OpenAI does; the credentials are always the newcomer's.
-_GENERATION = {"generation": {"allow-extra-parameters": False, "with-security-parameters": False}}
-# A right form alone does not let anybody in.
-_NEVER_SUCCEED = {"POST /v1/auth/login", "POST /v1/auth/refresh"}
+# Unknown parameters of a query are passed over, as OpenAI does.
+_GENERATION = {"generation": {"allow-extra-parameters": False}}
+# A right form alone does not let anybody in, nor does it make a response one that can be cancelled.
+_NEVER_SUCCEED = {"POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/responses/{response_id}/cancel"}
 
 
 class Newcomer:
@@ -110,9 +110,18 @@ def _put_in(case: Case, ids: dict[str, str]) -> None:
     for name in case.path_parameters or ():
         case.path_parameters[name] = ids[name]
     if isinstance(case.body, dict):
-        address = f"{uuid4().hex}@example.com"
-        fitting: dict[str, Any] = {"model": ids["model"], "items": [_ITEM], "email": address, "password": "long enough"}
+        fitting: dict[str, Any] = {
+            "model": ids["model"],
+            "items": [_ITEM],
+            "previous_response_id": ids["response_id"],
+            "conversation": None,
+            "background": False,
+            "email": f"{uuid4().hex}@example.com",
+            "password": "long enough",
+        }
         case.body.update({name: value for name, value in fitting.items() if name in case.body})
+        if "model" in case.body:
+            case.body["input"] = "Hi"
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
