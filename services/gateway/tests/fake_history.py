@@ -8,7 +8,7 @@ from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.conversation_pb2 import Conversation
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra.history.v1.item_pb2 import Item
-from rostra.history.v1.response_pb2 import Response
+from rostra.history.v1.response_pb2 import Response, ResponseStatus
 from rostra_kit.context import current_caller
 from rostra_kit.errors import InvalidArgumentError, NotFoundError
 from rostra_kit.ids import new_id
@@ -24,10 +24,12 @@ class FakeHistoryService(HistoryServiceServicer):
         self.items: dict[tuple[str, str], list[Item]] = {}
         self.responses: dict[tuple[str, str], Response] = {}
 
-    def add_response(self, user_id: str, body: bytes) -> str:
+    def add_response(
+        self, user_id: str, body: bytes, *, status: ResponseStatus = ResponseStatus.RESPONSE_STATUS_COMPLETED
+    ) -> str:
         """Add a response, with one output item, and return its id."""
         response_id = new_id("resp")
-        self.responses[user_id, response_id] = Response(id=response_id, body=body)
+        self.responses[user_id, response_id] = Response(id=response_id, body=body, status=status)
         self.items[user_id, response_id] = [_stored({"role": "assistant", "content": "Hello."})]
         return response_id
 

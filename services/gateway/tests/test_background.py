@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from rostra.common.v1.caller_pb2 import Limits
+from rostra.history.v1.response_pb2 import ResponseStatus
 from services.gateway.tests.conftest import Gateway, Services, StartGateway, bearer, connect
 from services.gateway.tests.fake_background import EVENTS, frame
 
@@ -80,9 +81,11 @@ async def test_include_is_accepted(client: httpx.AsyncClient) -> None:
 
 async def test_absent_or_false_stream_polls(client: httpx.AsyncClient, services: Services) -> None:
     (user,) = services.user.users
-    response = services.history.add_response(user, b'{"object":"response","status":"queued"}')
+    response = services.history.add_response(
+        user, b'{"object":"response","status":"queued"}', status=ResponseStatus.RESPONSE_STATUS_IN_PROGRESS
+    )
     for query in ("", "?stream=false", "?stream=false&include=message.output_text.logprobs"):
-        assert (await client.get(f"{PATH}/{response}{query}")).json()["status"] == "queued"
+        assert (await client.get(f"{PATH}/{response}{query}")).json()["status"] == "in_progress"
     assert services.chat.background.followed == []
 
 

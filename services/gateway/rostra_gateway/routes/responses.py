@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.history.v1 import history_service_pb2 as history_pb
+from rostra.history.v1.response_pb2 import ResponseStatus
 from rostra_gateway.background_responses import enqueue, enqueue_to_stream, follow
 from rostra_gateway.dependencies import (
     AdmittedCaller,
@@ -93,6 +94,8 @@ async def get_response(
     history = edge.clients.history
     answer = await history.call(history.stub.GetResponse, history_pb.GetResponseRequest(response_id=response_id))
     body = orjson.loads(answer.response.body)
+    # The body is as it was stored when the response began, or ended; what happened between is told by the status.
+    body["status"] = ResponseStatus.Name(answer.response.status).removeprefix("RESPONSE_STATUS_").lower()
     body["output"] = [orjson.Fragment(item.body) for item in answer.output]
     return Response(orjson.dumps(body), media_type="application/json")
 
