@@ -335,13 +335,16 @@ class Bench:
                     break
         return events
 
+    async def published(self, response_id: str) -> bytes:
+        """Return what the log holds."""
+        async with Redis.from_url(self.redis_server.url) as redis:
+            return b"".join([fields[b"f"] for _, fields in await redis.xrange(f"run:{{{response_id}}}:events")])
+
     async def until_published(self, response_id: str, sign: bytes) -> None:
         """Return when the log holds `sign`."""
-        async with Redis.from_url(self.redis_server.url) as redis, asyncio.timeout(10):
-            published = b""
-            while sign not in published:
-                entries = await redis.xrange(f"run:{{{response_id}}}:events")
-                published = b"".join([fields[b"f"] for _, fields in entries])
+        async with asyncio.timeout(10):
+            while sign not in await self.published(response_id):
+                pass
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return when something is so that no event tells of."""

@@ -83,6 +83,7 @@ async def test_history_that_is_away_at_the_end_is_waited_for(bench):
     bench.model.gate.set()
     await asyncio.sleep(0.3)
     assert bench.queue.finished == []
+    assert b".done" not in await bench.published(response_id)  # what is not stored is not final
     bench.queue.is_away = False
 
     assert (await bench.ended(response_id))["status"] == "completed"
