@@ -13,6 +13,7 @@ from rostra_gateway.caller_cache import CallerCache
 from rostra_gateway.clients import open_clients
 from rostra_gateway.dependencies import Edge
 from rostra_gateway.exception_handlers import install_exception_handlers
+from rostra_gateway.idempotency.store import IdempotencyStore
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.middleware import EdgeMiddleware
 from rostra_gateway.openapi import install_openapi
@@ -43,6 +44,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
             admission=Admission(
                 limiter, settings.address_limits, metrics, stream_hold_seconds=settings.stream_hold_seconds
             ),
+            idempotency=IdempotencyStore(redis.commands, settings.idempotency),
             metrics=metrics,
         )
         yield new_app(edge)

@@ -14,6 +14,7 @@ from rostra_gateway.admission import Admission
 from rostra_gateway.authentication import Authenticator
 from rostra_gateway.clients import Clients
 from rostra_gateway.exchange import Exchange, exchange_of
+from rostra_gateway.idempotency.store import IdempotencyStore
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
@@ -29,6 +30,7 @@ class Edge:
     clients: Clients
     authenticator: Authenticator
     admission: Admission
+    idempotency: IdempotencyStore
     metrics: GatewayMetrics
 
 

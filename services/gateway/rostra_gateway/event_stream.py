@@ -45,6 +45,9 @@ class EventStream(Response):
     """A response that streams the pieces of `pieces` until they end, the client leaves or something breaks.
 
     Build it with `open_event_stream`, which waits for the first piece: until then an error is an HTTP status.
+
+    Attributes:
+        broken: Whether it ended with an error event.
     """
 
     media_type = "text/event-stream"
@@ -65,6 +68,7 @@ class EventStream(Response):
         self._error_frame = error_frame
         self._heartbeat_seconds = heartbeat_seconds
         self._metrics = metrics
+        self.broken = False
         self._wrote = False
         self._last = b""
 
@@ -102,6 +106,7 @@ class EventStream(Response):
         await send(_END)
 
     async def _send_error(self, error: AppError, send: Send) -> None:
+        self.broken = True
         self._metrics.broken_streams.labels(reason_name(error.reason).lower()).inc()
         await send({"type": "http.response.body", "body": self._error_frame(error, self._last), "more_body": True})
 

@@ -13,7 +13,11 @@ from rostra_kit.errors import AppError
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its response, as far as they have come."""
+    """One request and its response, as far as they have come.
+
+    Attributes:
+        followed_response_id: The background response whose events are the answer, once there is one.
+    """
 
     request_id: str
     address: str
@@ -21,6 +25,7 @@ class Exchange:
     user_id: str = ""
     model: str = ""
     status: int = 0
+    followed_response_id: str = ""
     limit_headers: dict[str, str] = field(default_factory=dict)
 
     def elapsed_seconds(self) -> float:

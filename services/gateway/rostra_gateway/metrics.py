@@ -31,6 +31,9 @@ class GatewayMetrics:
         self.caller_lookups = Counter(
             "rostra_gateway_caller_lookups", "Credentials looked up.", ["source"], registry=registry
         )
+        self.keyed_requests = Counter(
+            "rostra_gateway_keyed_requests", "Requests with an Idempotency-Key.", ["outcome"], registry=registry
+        )
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request; a status of 0 means that the client left before the answer began."""

@@ -63,12 +63,11 @@ def problem(error: AppError) -> Response:
     """Return the response that tells a client of `error`."""
     status = http_status(error)
     headers = {}
-    if status in (429, 503, 504):
-        if error.retry_after_seconds is None:
-            # The official SDKs would try again by themselves; here that cannot help.
-            headers["x-should-retry"] = "false"
-        else:
-            headers["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    elif status in (429, 503, 504):
+        # The official SDKs would try again by themselves; here that cannot help.
+        headers["x-should-retry"] = "false"
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return json_problem(status, error_body(error), headers)

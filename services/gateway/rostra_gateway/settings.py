@@ -34,6 +34,15 @@ class CacheSettings(BaseModel):
     blind_caller_seconds: float = Field(1.0, gt=0, description="The same while Redis, and so revocations, are away.")
 
 
+class IdempotencySettings(BaseModel):
+    """How long answers are kept for requests with an `Idempotency-Key`."""
+
+    keep_seconds: float = Field(86_400.0, gt=0, description="Time for which an answer is kept under its key.")
+    max_answer_bytes: int = Field(1024 * 1024, ge=0, description="Largest answer that is kept.")
+    wait_seconds: float = Field(20.0, ge=0, description="How long a request waits for the one that has its key.")
+    lease_seconds: float = Field(30.0, gt=0, description="Time after which the key of a gateway that died is free.")
+
+
 class Settings(ServiceSettings):
     """The gateway's settings."""
 
@@ -46,6 +55,7 @@ class Settings(ServiceSettings):
     request: RequestSettings = RequestSettings()
     address_limits: AddressLimits = AddressLimits()
     cache: CacheSettings = CacheSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     heartbeat_seconds: float = Field(
         12.0, gt=0, description="Longest silence on a stream; below CloudFront's 30 s and the ALB's 60 s."
     )

@@ -14,6 +14,7 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_kit.context import current_caller
 from rostra_kit.errors import AppError, InternalError, NotFoundError, ResourceExhaustedError, UnavailableError
+from rostra_kit.ids import new_id
 from services.gateway.tests.fake_background import FakeBackground
 from services.gateway.tests.fake_user import now
 
@@ -64,7 +65,7 @@ class FakeChatService(ChatServiceServicer):
     async def CreateChatCompletion(self, request, context):
         with self._call(request):
             await self._wait(request.model)
-        body = orjson.dumps({"object": "chat.completion", "model": request.model})
+        body = orjson.dumps({"object": "chat.completion", "id": new_id("chatcmpl"), "model": request.model})
         return pb.CreateChatCompletionResponse(body=body, limits=[TOKEN_LIMIT])
 
     async def CreateResponse(self, request, context):
@@ -73,7 +74,7 @@ class FakeChatService(ChatServiceServicer):
             await self._wait(request.model)
             if request.state.background:
                 return pb.CreateResponseResponse(body=self.background.create(request, self.proceed))
-        body = orjson.dumps({"object": "response", "model": request.model})
+        body = orjson.dumps({"object": "response", "id": new_id("resp"), "model": request.model})
         return pb.CreateResponseResponse(body=body, limits=[TOKEN_LIMIT])
 
     async def StreamChatCompletion(self, request, context):

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra_gateway.body import read_small_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
+from rostra_gateway.idempotency.route import SecretRoute
 from rostra_gateway.lists import PageQuery
 from rostra_gateway.openapi import request_body
 from rostra_gateway.path_ids import ApiKeyId
@@ -16,7 +17,7 @@ from rostra_gateway.schemas.api_key import ApiKey, CreateApiKeyRequest, CreatedA
 from rostra_gateway.schemas.list_object import ListObject
 from rostra_kit.errors import InvalidArgumentError
 
-router = APIRouter(prefix="/v1/api_keys", tags=["API keys"])
+router = APIRouter(prefix="/v1/api_keys", tags=["API keys"], route_class=SecretRoute)
 
 
 @router.get("")

@@ -15,6 +15,7 @@ from rostra_gateway.dependencies import (
     admit_sign_in,
     admit_stranger,
 )
+from rostra_gateway.idempotency.route import StrangerRoute
 from rostra_gateway.openapi import request_body
 from rostra_gateway.schemas.secrets import revealed
 from rostra_gateway.schemas.session import (
@@ -29,11 +30,12 @@ from rostra_gateway.schemas.session import (
 )
 
 router = APIRouter(tags=["Authentication"])
+_registration = APIRouter(route_class=StrangerRoute)
 _SIGN_IN = [Depends(admit_sign_in)]
 _STRANGER = [Depends(admit_stranger)]
 
 
-@router.post(
+@_registration.post(
     "/v1/auth/register",
     status_code=201,
     dependencies=_SIGN_IN,
@@ -54,6 +56,9 @@ async def register(request: Request, response: Response, clients: CurrentClients
     )
     _forbid_storing(response)
     return Session.of(answer.user, answer.tokens)
+
+
+router.include_router(_registration)
 
 
 @router.post("/v1/auth/login", dependencies=_SIGN_IN, openapi_extra=request_body(LoginRequest))

@@ -8,11 +8,12 @@ from rostra_gateway.dependencies import AuthenticatedCaller, CurrentEdge, Curren
 from rostra_gateway.disconnect import while_connected
 from rostra_gateway.event_stream import completion_error_frame, open_event_stream
 from rostra_gateway.exchange import add_limits
+from rostra_gateway.idempotency.route import IdempotentRoute
 from rostra_gateway.model_requests import read_model_request
 from rostra_gateway.openapi import STREAMABLE, request_body
 from rostra_gateway.schemas.chat_completion import ChatCompletionRequest
 
-router = APIRouter(prefix="/v1/chat/completions", tags=["Chat completions"])
+router = APIRouter(prefix="/v1/chat/completions", tags=["Chat completions"], route_class=IdempotentRoute)
 
 
 @router.post("", openapi_extra=request_body(ChatCompletionRequest), responses=STREAMABLE)

@@ -11,6 +11,7 @@ from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.item_pb2 import Item
 from rostra_gateway.body import read_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
+from rostra_gateway.idempotency.route import IdempotentRoute
 from rostra_gateway.lists import PageQuery, list_of_items
 from rostra_gateway.openapi import documented, request_body
 from rostra_gateway.path_ids import ConversationId, ItemId
@@ -24,7 +25,7 @@ from rostra_gateway.schemas.conversation import (
 )
 from rostra_gateway.schemas.list_object import ListObject
 
-router = APIRouter(prefix="/v1/conversations", tags=["Conversations"])
+router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=IdempotentRoute)
 
 
 @router.post("", openapi_extra=request_body(CreateConversationRequest, required=False))

@@ -21,13 +21,14 @@ from rostra_gateway.dependencies import (
 from rostra_gateway.disconnect import while_connected
 from rostra_gateway.event_stream import open_event_stream, response_error_frame
 from rostra_gateway.exchange import Exchange, add_limits
+from rostra_gateway.idempotency.route import IdempotentRoute
 from rostra_gateway.lists import PageQuery, list_of_items
 from rostra_gateway.model_requests import ModelRequest, read_model_request
 from rostra_gateway.openapi import STREAMABLE, request_body
 from rostra_gateway.path_ids import ResponseId
 from rostra_gateway.schemas.response import ResponseRequest, RetrieveResponseQuery
 
-router = APIRouter(prefix="/v1/responses", tags=["Responses"])
+router = APIRouter(prefix="/v1/responses", tags=["Responses"], route_class=IdempotentRoute)
 
 # Chat waits up to ten seconds for the runner to hear of it.
 _CANCEL_SECONDS = 20.0
@@ -137,8 +138,10 @@ async def _create_in_background(
     chat = edge.clients.chat
     if call.slots is None:
         return Response(await enqueue(chat, _creation(call)), media_type="application/json")
-    response_id = await enqueue_to_stream(chat, _creation(call), slots=call.slots)
-    return await follow(request, response_id, slots=call.slots, edge=edge, exchange=exchange)
+    # A request that is sent again under its `Idempotency-Key` follows the response that it made before.
+    if not exchange.followed_response_id:
+        exchange.followed_response_id = await enqueue_to_stream(chat, _creation(call), slots=call.slots)
+    return await follow(request, exchange.followed_response_id, slots=call.slots, edge=edge, exchange=exchange)
 
 
 def _creation(call: ModelRequest[ResponseRequest]) -> pb.CreateResponseRequest:

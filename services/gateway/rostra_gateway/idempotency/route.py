@@ -1,0 +1,199 @@
+"""Routes that heed `Idempotency-Key`: the `route_class` of a router, for every POST of it."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.types import Message
+
+from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_gateway.dependencies import Edge, authenticate, get_edge
+from rostra_gateway.event_stream import EventStream
+from rostra_gateway.exchange import exchange_of
+from rostra_gateway.idempotency.claim import Claim, answer_of
+from rostra_gateway.idempotency.recorded_stream import RecordedStream
+from rostra_gateway.idempotency.store import Answer, KeyedRequest, Standing
+from rostra_gateway.problems import problem
+from rostra_kit.errors import AppError, ConflictError, InvalidArgumentError
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+REPLAYED = "idempotent-replayed"
+_HEADER = "Idempotency-Key"
+_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
+_PARAMETER = {
+    "name": _HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A name for this request: sent again with it, the request has the same answer and no other effect.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _PATTERN},
+}
+_FIRST_LOOK_SECONDS = 0.02
+_LONGEST_LOOK_SECONDS = 0.25
+_RETRY_SECONDS = 5.0
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POST runs once for a key of a caller. The caller is authenticated before the key is looked at."""
+
+    is_secret: ClassVar[bool] = False
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in (options.get("methods") or ()):
+            options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "parameters": [_PARAMETER]}
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Handler:
+        """Return what handles a request."""
+        handler = super().get_route_handler()
+        if "POST" not in (self.methods or ()):
+            return handler
+
+        async def handle(request: Request) -> Response:
+            if _HEADER not in request.headers:
+                return await handler(request)
+            return await self._handle_once(request, handler)
+
+        return handle
+
+    async def scope(self, request: Request, edge: Edge) -> str:
+        """Return whose key it is."""
+        return (await authenticate(request, edge, exchange_of(request.scope), None)).user_id
+
+    async def admit_replay(self, request: Request, edge: Edge) -> None:
+        """Count a request that is answered without its route, which would count it."""
+        exchange = exchange_of(request.scope)
+        await edge.admission.admit(await authenticate(request, edge, exchange, None), exchange)
+
+    async def _handle_once(self, request: Request, handler: Handler) -> Response:
+        key = _key(request)
+        edge = await get_edge(request)
+        keyed = KeyedRequest(
+            record=f"idem:{{{await self.scope(request, edge)}}}:{hashlib.sha256(key.encode()).hexdigest()}",
+            fingerprint=await self._fingerprint(request),
+            owner=exchange_of(request.scope).request_id,
+        )
+        found = await _claim(keyed, edge)
+        edge.metrics.keyed_requests.labels(found.value if isinstance(found, Standing) else "replayed").inc()
+        if found is Standing.CLAIMED:
+            claim = Claim(edge.idempotency, keyed, edge.settings.idempotency, is_secret=self.is_secret)
+            return await self._run(request, handler, claim)
+        if isinstance(found, Answer) and found.response_id:
+            exchange_of(request.scope).followed_response_id = found.response_id
+            return _replayed(await handler(request))
+        await self.admit_replay(request, edge)
+        if isinstance(found, Answer):
+            return _replayed(Response(found.body, found.status, dict(found.headers)))
+        raise _refusal(found)
+
+    async def _fingerprint(self, request: Request) -> bytes:
+        """Return a digest of what is asked for. Of a body with a secret in it, Redis shall not have even that."""
+        digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+        if not self.is_secret:
+            digest.update(await request.body())
+        return digest.digest()
+
+    async def _run(self, request: Request, handler: Handler, claim: Claim) -> Response:
+        exchange = exchange_of(request.scope)
+        try:
+            async with claim.held():
+                # What a stranger sends is not read before it is counted.
+                response = await handler(request if self.is_secret else await _patient(request))
+        except AppError as error:
+            await claim.settle(problem(error))
+            raise
+        except BaseException:
+            await claim.release()
+            raise
+        if exchange.followed_response_id:
+            await claim.keep(answer_of(response, response_id=exchange.followed_response_id))
+        elif isinstance(response, EventStream):
+            return RecordedStream(response, claim)
+        else:
+            await claim.settle(response)
+        return response
+
+
+class SecretRoute(IdempotentRoute):
+    """A route that answers with a secret, which is kept nowhere: the same request again is refused."""
+
+    is_secret = True
+
+
+class StrangerRoute(SecretRoute):
+    """A route for those who are nobody yet: keys are those of their address."""
+
+    async def scope(self, request: Request, _edge: Edge) -> str:
+        """Return the address."""
+        return exchange_of(request.scope).address
+
+    async def admit_replay(self, request: Request, edge: Edge) -> None:
+        """Count it as what it is."""
+        await edge.admission.admit_sign_in(exchange_of(request.scope))
+
+
+async def _claim(keyed: KeyedRequest, edge: Edge) -> Standing | Answer:
+    """Claim the key, or wait for the request that has it, for a while."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + edge.settings.idempotency.wait_seconds
+    pause = _FIRST_LOOK_SECONDS
+    while (found := await edge.idempotency.claim(keyed)) is Standing.RUNNING and loop.time() < ends:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_LOOK_SECONDS)
+    return found
+
+
+async def _patient(request: Request) -> Request:
+    """Return the request as one whose client never leaves: it may come back for the answer."""
+    body = await request.body()
+    is_received = False
+
+    async def receive() -> Message:
+        nonlocal is_received
+        if is_received:
+            await asyncio.Event().wait()
+        is_received = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(request.scope, receive)
+
+
+def _key(request: Request) -> str:
+    keys = request.headers.getlist(_HEADER)
+    if len(keys) != 1 or not re.fullmatch(_PATTERN, keys[0]):
+        raise InvalidArgumentError(
+            f"Invalid '{_HEADER}': expected 1 to 255 printable ASCII characters, once.", param=_HEADER
+        )
+    return keys[0]
+
+
+def _replayed(response: Response) -> Response:
+    response.headers[REPLAYED] = "true"
+    return response
+
+
+def _refusal(standing: Standing) -> AppError:
+    if standing is Standing.REUSED:
+        return InvalidArgumentError(
+            f"This '{_HEADER}' was used for another request. Use a new one for each request.",
+            reason=ErrorReason.ERROR_REASON_UNPROCESSABLE,
+            param=_HEADER,
+            metadata={"code": "idempotency_key_reused"},
+        )
+    if standing is Standing.RUNNING:
+        return ConflictError(
+            f"The first request with this '{_HEADER}' is still running.",
+            param=_HEADER,
+            retry_after_seconds=_RETRY_SECONDS,
+            metadata={"code": "idempotency_key_in_use"},
+        )
+    return ConflictError(
+        f"The request with this '{_HEADER}' has succeeded before; its answer is not kept.",
+        param=_HEADER,
+        metadata={"code": "idempotency_answer_not_kept"},
+    )
