@@ -18,7 +18,7 @@ import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, RequestContext, set_current_request
+from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, RequestContext, current_request, set_current_request
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.status import message_of, reason_name, trailing_metadata
@@ -118,8 +118,12 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.handling_seconds.labels(service, name).observe(seconds)
             span.set_attribute("rpc.grpc.status_code", ending.code.value[0])
             span.end()
-            logger.info(
-                "rpc", extra={"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)}
+            # What services ask of one another all the time, for nobody, is worth a line only when it fails.
+            is_routine = not current_request().caller and ending.code is grpc.StatusCode.OK
+            logger.log(
+                logging.DEBUG if is_routine else logging.INFO,
+                "rpc",
+                extra={"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)},
             )
 
 
