@@ -33,7 +33,7 @@ class FakeBackground:
     """Keeps responses in memory; what they do is as far as somebody follows them.
 
     Models: `pauses` waits after three events for `proceed`, `silent` before the first, `breaks` fails after four,
-    `forgotten` has lost its events.
+    `forgotten` has lost its events, `late` cannot be followed at once.
 
     Attributes:
         responses: All that were created, by id.
@@ -59,6 +59,8 @@ class FakeBackground:
         response = self._get(request.response_id)
         start = request.starting_after if request.HasField("starting_after") else None
         self.followed.append(start)
+        if response.model == "late" and len(self.followed) == 1:
+            raise UnavailableError("Not yet.", retry_after_seconds=1)
         if response.model == "forgotten":
             raise NotFoundError("Gone.", reason=ErrorReason.ERROR_REASON_EVENTS_NOT_KEPT, param="stream")
         for number in range(-1 if start is None else start, EVENTS - 1):

@@ -130,3 +130,12 @@ async def test_twenty_background_streams_at_once_make_one_response(
         )
     assert {answer.text for answer in answers} == {frames()}
     assert len(services.chat.background.responses) == 1
+
+
+async def test_background_response_that_could_not_be_followed_at_once_is_not_made_again(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    assert (await client.post(RESPONSES, json=background("late"), headers=KEY)).status_code == 503
+    again = await client.post(RESPONSES, json=background("late"), headers=KEY)
+    assert (again.text, again.headers[REPLAYED]) == (frames(), "true")
+    assert len(services.chat.background.responses) == 1

@@ -58,9 +58,9 @@ class Claim:
             await self.keep(answer_of(response, body=bytes(response.body)))
 
     async def keep(self, answer: Answer) -> None:
-        """Keep an answer; of one that is secret or too large, that it was."""
+        """Keep an answer, also while being cancelled; of one that is secret or too large, that it was."""
         is_kept = not self._is_secret and len(answer.body) <= self.max_answer_bytes
-        await self._tried(self._store.keep(self._request, answer if is_kept else None))
+        await uninterrupted(self._tried(self._store.keep(self._request, answer if is_kept else None)))
 
     async def release(self) -> None:
         """Free the key, also while being cancelled: the same request may run again."""
@@ -83,7 +83,7 @@ class Claim:
             logger.warning("an answer is not kept under its idempotency key: %s", error)
 
 
-def answer_of(response: Response, *, body: bytes = b"", response_id: str = "") -> Answer:
+def answer_of(response: Response, *, body: bytes) -> Answer:
     """Return what is kept of `response`."""
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return Answer(status=response.status_code, headers=headers, body=body, response_id=response_id)
+    return Answer(status=response.status_code, headers=headers, body=body)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_gateway.dependencies import Edge, authenticate, get_edge
 from rostra_gateway.event_stream import EventStream
 from rostra_gateway.exchange import exchange_of
-from rostra_gateway.idempotency.claim import Claim, answer_of
+from rostra_gateway.idempotency.claim import Claim
 from rostra_gateway.idempotency.recorded_stream import RecordedStream
 from rostra_gateway.idempotency.store import Answer, KeyedRequest, Standing
 from rostra_gateway.problems import problem
@@ -78,18 +79,33 @@ class IdempotentRoute(APIRoute):
             fingerprint=await self._fingerprint(request),
             owner=exchange_of(request.scope).request_id,
         )
-        found = await _claim(keyed, edge)
+        found = await self._claim(request, keyed, edge)
         edge.metrics.keyed_requests.labels(found.value if isinstance(found, Standing) else "replayed").inc()
         if found is Standing.CLAIMED:
             claim = Claim(edge.idempotency, keyed, edge.settings.idempotency, is_secret=self.is_secret)
             return await self._run(request, handler, claim)
-        if isinstance(found, Answer) and found.response_id:
+        if isinstance(found, Standing):
+            raise _refusal(found)
+        response = Response(found.body, found.status, dict(found.headers))
+        if found.response_id:
             exchange_of(request.scope).followed_response_id = found.response_id
-            return _replayed(await handler(request))
+            response = await handler(request)
+        response.headers[REPLAYED] = "true"
+        return response
+
+    async def _claim(self, request: Request, keyed: KeyedRequest, edge: Edge) -> Standing | Answer:
+        """Claim the key, or wait a while for the request that has it. What the route does not count is counted here."""
+        found = await edge.idempotency.claim(keyed)
+        if found is Standing.CLAIMED or (isinstance(found, Answer) and found.response_id):
+            return found
         await self.admit_replay(request, edge)
-        if isinstance(found, Answer):
-            return _replayed(Response(found.body, found.status, dict(found.headers)))
-        raise _refusal(found)
+        ends = time.monotonic() + edge.settings.idempotency.wait_seconds
+        pause = _FIRST_LOOK_SECONDS
+        while found is Standing.RUNNING and time.monotonic() < ends:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_LOOK_SECONDS)
+            found = await edge.idempotency.claim(keyed)
+        return found
 
     async def _fingerprint(self, request: Request) -> bytes:
         """Return a digest of what is asked for. Of a body with a secret in it, Redis shall not have even that."""
@@ -104,14 +120,16 @@ class IdempotentRoute(APIRoute):
             async with claim.held():
                 # What a stranger sends is not read before it is counted.
                 response = await handler(request if self.is_secret else await _patient(request))
-        except AppError as error:
-            await claim.settle(problem(error))
-            raise
-        except BaseException:
-            await claim.release()
+        except BaseException as error:
+            if exchange.followed_response_id:
+                await claim.keep(Answer(response_id=exchange.followed_response_id))
+            elif isinstance(error, AppError):
+                await claim.settle(problem(error))
+            else:
+                await claim.release()
             raise
         if exchange.followed_response_id:
-            await claim.keep(answer_of(response, response_id=exchange.followed_response_id))
+            await claim.keep(Answer(response_id=exchange.followed_response_id))
         elif isinstance(response, EventStream):
             return RecordedStream(response, claim)
         else:
@@ -137,17 +155,6 @@ class StrangerRoute(SecretRoute):
         await edge.admission.admit_sign_in(exchange_of(request.scope))
 
 
-async def _claim(keyed: KeyedRequest, edge: Edge) -> Standing | Answer:
-    """Claim the key, or wait for the request that has it, for a while."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + edge.settings.idempotency.wait_seconds
-    pause = _FIRST_LOOK_SECONDS
-    while (found := await edge.idempotency.claim(keyed)) is Standing.RUNNING and loop.time() < ends:
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_LOOK_SECONDS)
-    return found
-
-
 async def _patient(request: Request) -> Request:
     """Return the request as one whose client never leaves: it may come back for the answer."""
     body = await request.body()
@@ -170,11 +177,6 @@ def _key(request: Request) -> str:
             f"Invalid '{_HEADER}': expected 1 to 255 printable ASCII characters, once.", param=_HEADER
         )
     return keys[0]
-
-
-def _replayed(response: Response) -> Response:
-    response.headers[REPLAYED] = "true"
-    return response
 
 
 def _refusal(standing: Standing) -> AppError:

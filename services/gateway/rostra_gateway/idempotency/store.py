@@ -5,7 +5,7 @@ afterwards the `answer`. A record of a gateway that died expires by itself.
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
 from typing import Any, Self
@@ -35,11 +35,11 @@ class Answer:
         status: Its HTTP status.
         headers: Those that the route gave it.
         body: Its bytes.
-        response_id: In place of a body, the background response whose events it is.
+        response_id: In place of all these, the background response whose events it is.
     """
 
-    status: int
-    headers: Mapping[str, str]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     response_id: str = ""
 
