@@ -70,7 +70,9 @@ def measure(model: Model, body: Mapping[str, Any], *, default_max_output_tokens:
         ContextLengthExceeded: It certainly does not fit the model's context window.
     """
     choices = natural(body, "n", least=1) or 1
-    requested = natural(body, "max_completion_tokens") or natural(body, "max_tokens")
+    # Both are passed on, and servers differ in which one they heed.
+    bounds = [natural(body, "max_completion_tokens"), natural(body, "max_tokens")]
+    requested = max((bound for bound in bounds if bound is not None), default=None)
     input_tokens = estimate_request_tokens(body)
     _check_window(model, input_tokens, requested or 0)
     if requested is None:

@@ -53,6 +53,7 @@ class Completions:
         call = await self._begin(model, body)
         try:
             completion, raw = await call.provider.complete(call.model, call.body)
+            call.tally.add_completion(completion)
         except asyncio.CancelledError:
             # The provider was asked: the input, at least, is spent.
             await call.settle(UsageOutcome.USAGE_OUTCOME_CANCELLED)
@@ -60,7 +61,6 @@ class Completions:
         except Exception:
             await call.charge.cancel()
             raise
-        call.tally.add_completion(completion)
         await call.settle(UsageOutcome.USAGE_OUTCOME_FINISHED)
         return Completion(raw, call.charge.limits)
 

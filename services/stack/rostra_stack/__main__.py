@@ -42,8 +42,16 @@ async def _serve(config: StackConfig) -> None:
     started = time.monotonic()
     _say(f"Rostra is starting. Data: {config.data}  Logs: {config.data / 'logs'}")
     async with Stack(config, on_ready=lambda name, seconds: _say(f"  {name:<10} ready after {seconds:.1f} s")) as stack:
-        _introduce(stack, await local_api_key(stack.gateway_urls[0], config.data), time.monotonic() - started)
-        await stack.wait_failed()
+        failing = asyncio.create_task(stack.wait_failed())
+        keyed = asyncio.create_task(local_api_key(stack.gateway_urls[0], config.data))
+        try:
+            await asyncio.wait({failing, keyed}, return_when=asyncio.FIRST_COMPLETED)
+            if not failing.done():
+                _introduce(stack, keyed.result(), time.monotonic() - started)
+            await failing
+        finally:
+            keyed.cancel()
+            failing.cancel()
 
 
 def _introduce(stack: Stack, api_key: str, seconds: float) -> None:

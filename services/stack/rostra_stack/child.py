@@ -86,7 +86,9 @@ class Child:
             self._running.send_signal(number)
 
     async def stop(self, *, timeout_seconds: float) -> int:
-        """End the process in order, by force after `timeout_seconds`, and return its exit code."""
+        """End the process in order, by force after `timeout_seconds`, and return its exit code; 0 if it never ran."""
+        if self._process is None:
+            return 0
         self.signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(timeout_seconds):

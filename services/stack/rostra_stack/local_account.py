@@ -15,19 +15,24 @@ async def local_api_key(base_url: str, data: Path) -> str:
     They are kept in `local-account.json` below `data`, which only the owner can read.
     """
     path = data / "local-account.json"
+    if path.exists():
+        account = json.loads(path.read_text())
+    else:
+        # Kept before it is used: whoever interrupts the first start can still sign in at the second.
+        account = {"email": EMAIL, "password": secrets.token_urlsafe(24), "api_key": ""}
+        _keep(account, path)
     async with aiohttp.ClientSession(base_url, raise_for_status=True) as http:
-        if path.exists():
-            account = json.loads(path.read_text())
-            if await _works(http, account["api_key"]):
-                return str(account["api_key"])
-            token = await _token(http, "/v1/auth/login", account["password"])
-        else:
-            account = {"email": EMAIL, "password": secrets.token_urlsafe(24)}
-            token = await _token(http, "/v1/auth/register", account["password"])
-        account["api_key"] = await _new_key(http, token)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(account, indent=2) + "\n")
+        if not await _works(http, account["api_key"]):
+            account["api_key"] = await _new_key(http, await _access_token(http, account["password"]))
+            _keep(account, path)
     return str(account["api_key"])
+
+
+def _keep(account: dict[str, str], path: Path) -> None:
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(account, indent=2) + "\n")
+    new.replace(path)
 
 
 async def _works(http: aiohttp.ClientSession, api_key: str) -> bool:
@@ -36,8 +41,13 @@ async def _works(http: aiohttp.ClientSession, api_key: str) -> bool:
         return answer.status == 200
 
 
-async def _token(http: aiohttp.ClientSession, path: str, password: str) -> str:
-    async with http.post(path, json={"email": EMAIL, "password": password}) as answer:
+async def _access_token(http: aiohttp.ClientSession, password: str) -> str:
+    """Register the account, or sign in where it is registered already."""
+    credentials = {"email": EMAIL, "password": password}
+    async with http.post("/v1/auth/register", json=credentials, raise_for_status=False) as answer:
+        if answer.status == 201:
+            return str((await answer.json())["access_token"])
+    async with http.post("/v1/auth/login", json=credentials) as answer:
         return str((await answer.json())["access_token"])
 
 
