@@ -6,6 +6,8 @@ Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest o
 import logging
 from ipaddress import ip_address
 
+from opentelemetry import context as otel_context
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rostra_gateway.exchange import Exchange
@@ -16,6 +18,7 @@ from rostra_gateway.settings import RequestSettings
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.ids import new_id
+from rostra_kit.telemetry import incoming_trace
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class EdgeMiddleware:
         self._app = app
         self._settings = settings
         self._metrics = metrics
+        self._tracer = trace.get_tracer("rostra")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -40,6 +44,7 @@ class EdgeMiddleware:
         exchange = Exchange(request_id=new_id("req"), address=client_address(scope, self._settings.trusted_proxies))
         scope["rostra.exchange"] = exchange
         set_current_request(RequestContext(request_id=exchange.request_id))
+        span = self._begin_span(scope)
         body = RequestBody(receive, scope, self._settings)
         sender = _Sender(send, exchange, body)
         try:
@@ -50,16 +55,28 @@ class EdgeMiddleware:
             logger.exception("unforeseen error")
             await self._answer(InternalError("Something went wrong inside Rostra."), scope, receive, sender)
         finally:
-            self._record(scope, exchange)
+            self._record(scope, exchange, span)
+
+    def _begin_span(self, scope: Scope) -> trace.Span:
+        """Join the client's trace, or begin one, for all that this request leads to."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        span = self._tracer.start_span(scope["method"], incoming_trace(headers), trace.SpanKind.SERVER)
+        # Not detached: the request's task, and its context with it, ends with the request.
+        otel_context.attach(trace.set_span_in_context(span))
+        return span
 
     async def _answer(self, error: AppError, scope: Scope, receive: Receive, sender: "_Sender") -> None:
         if not sender.started:
             await problem(error)(scope, receive, sender)
 
-    def _record(self, scope: Scope, exchange: Exchange) -> None:
+    def _record(self, scope: Scope, exchange: Exchange, span: trace.Span) -> None:
         # Only the route's template is a label: a path could be anything.
         route = getattr(scope.get("route"), "path", "unmatched")
         seconds = exchange.elapsed_seconds()
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attribute("http.route", route)
+        span.set_attribute("http.response.status_code", exchange.status)
+        span.end()
         self._metrics.observe(route=route, method=scope["method"], status=exchange.status, seconds=seconds)
         logger.log(
             logging.DEBUG if route in _PROBES else logging.INFO,

@@ -49,12 +49,14 @@ class FakeChatService(ChatServiceServicer):
         self.bodies: list[bytes] = []
         self.states: list[pb.ResponseState] = []
         self.callers: list[str] = []
+        self.traces: list[str] = []
         self.proceed = asyncio.Event()
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.background = FakeBackground()
 
     async def ListModels(self, request, context):
+        self.traces.append(dict(context.invocation_metadata()).get("traceparent", ""))
         return pb.ListModelsResponse(models=[Model(id="echo", create_time=now(), owned_by="rostra")])
 
     async def GetModel(self, request, context):

@@ -10,7 +10,7 @@ import pytest
 from rostra_gateway.exchange import go_duration
 from rostra_gateway.middleware import client_address
 from rostra_gateway.settings import RequestSettings
-from services.gateway.tests.conftest import Gateway, StartGateway, connect
+from services.gateway.tests.conftest import Gateway, Services, StartGateway, connect
 
 
 @pytest.mark.parametrize(
@@ -192,3 +192,15 @@ async def talk(gateway: Gateway, data: bytes) -> bytes:
         answer = await reader.read()
     writer.close()
     return answer
+
+
+async def test_services_behind_join_the_clients_trace(client: httpx.AsyncClient, services: Services) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    await client.get("/v1/models", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+    assert services.chat.traces[-1].split("-")[1] == trace_id
+
+
+@pytest.mark.parametrize("traceparent", ["nonsense", "00-0-0-00", "ff" * 40])
+async def test_senseless_trace_is_passed_over(client: httpx.AsyncClient, traceparent: str) -> None:
+    answer = await client.get("/v1/models", headers={"traceparent": traceparent})
+    assert answer.status_code == 200
