@@ -13,7 +13,17 @@ from redis.asyncio import Redis
 from rostra_gateway.settings import CacheSettings
 from rostra_kit.redis import RedisSettings
 from rostra_kit.revocation import CHANNEL, Revocation
-from services.gateway.tests.conftest import Gateway, Services, StartGateway, bearer, connect
+from rostra_kit.testing.redis_server import RedisServer, installed_redis, running_redis
+from services.gateway.tests.conftest import (
+    Gateway,
+    Services,
+    ServiceServer,
+    StartGateway,
+    bearer,
+    connect,
+    running_gateway,
+    until_revocations_arrive,
+)
 
 
 async def ask(client: httpx.AsyncClient, authorization: str | None = None) -> httpx.Response:
@@ -163,6 +173,39 @@ async def test_caller_is_remembered_for_a_second_while_redis_is_away(
         assert services.user.lookups == 1
         services.user.keys.clear()
         await asyncio.wait_for(until_refused(client), 2)
+
+
+@pytest.mark.parametrize("kind", ["fakeredis", "real"])
+async def test_revoked_key_is_refused_within_a_second_while_redis_hangs(
+    kind: str, service_server: ServiceServer, services: Services, alice: str
+) -> None:
+    executable = installed_redis() if kind == "real" else None
+    if kind == "real" and executable is None:
+        pytest.skip("no Redis server is installed")
+    with running_redis(executable) as server:
+        async with running_gateway(service_server, server) as gateway, connect(gateway, alice) as client:
+            await hang_and_come_back(server, gateway, client, services)
+
+
+async def hang_and_come_back(
+    server: RedisServer, gateway: Gateway, client: httpx.AsyncClient, services: Services
+) -> None:
+    assert (await client.get("/v1/models")).status_code == 200
+    # Long enough that silence alone, without pings, would have ended the listening.
+    await asyncio.sleep(1.2)
+    revocations = gateway.app.state.edge.authenticator._revocations
+    assert revocations.listening
+    assert (await client.get("/v1/models")).status_code == 200
+    assert services.user.lookups == 1
+    keys = dict(services.user.keys)
+    with server.frozen():
+        services.user.keys.clear()
+        await asyncio.wait_for(until_refused(client), 1.5)
+        assert not revocations.listening
+    await until_revocations_arrive(gateway)
+    services.user.keys.update(keys)
+    for _ in range(2):
+        assert (await client.get("/v1/models")).status_code == 200
 
 
 async def test_user_service_away_is_503(start_gateway: StartGateway, alice: str) -> None:
