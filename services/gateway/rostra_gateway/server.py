@@ -9,8 +9,6 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, start_http_server
 
-from rostra.chat.v1 import chat_service_pb2
-from rostra.user.v1 import user_service_pb2
 from rostra_gateway.app import build
 from rostra_gateway.clients import Clients
 from rostra_gateway.protocol import EdgeProtocol
@@ -48,7 +46,11 @@ async def serve(settings: Settings) -> None:
     registry = CollectorRegistry()
     async with build(settings, registry) as app:
         readiness = app.state.readiness = Readiness()
-        start_http_server(settings.listen.metrics_port, addr=settings.listen.host, registry=registry)
+        metrics_server, _ = start_http_server(
+            settings.listen.metrics_port, addr=settings.listen.host, registry=registry
+        )
+        ports = {"port": settings.listen.port, "metrics_port": metrics_server.server_port}
+        logger.info("listening", extra=ports)
         server = Server(_uvicorn_config(app, settings))
         serving = asyncio.create_task(server.serve())
         becoming_ready = asyncio.create_task(_become_ready(app.state.edge.clients, readiness))
@@ -66,13 +68,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _become_ready(clients: Clients, readiness: Readiness) -> None:
-    user, chat = clients.user, clients.chat
-    await wait_until_ready(
-        [
-            lambda: user.call(user.stub.ListSigningKeys, user_service_pb2.ListSigningKeysRequest()),
-            lambda: chat.call(chat.stub.ListModels, chat_service_pb2.ListModelsRequest()),
-        ]
-    )
+    await wait_until_ready([clients.user.ping, clients.chat.ping, clients.history.ping])
     readiness.ready = True
     logger.info("ready")
 

@@ -9,8 +9,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, current_request
+from rostra_kit.errors import UnavailableError
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.status import error_from_rpc
 from rostra_kit.telemetry import outgoing_trace
@@ -47,6 +49,21 @@ class ServiceClient(Generic[StubT]):
     ) -> None:
         """Close the connections."""
         await self._channel.close()
+
+    async def ping(self) -> None:
+        """Return when a replica says that it serves.
+
+        Raises:
+            AppError: None can be reached, or the one that was is not ready.
+        """
+        check: UnaryUnaryMultiCallable[Any, Any] = self._channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        answer = await self.call(check, HealthCheckRequest())
+        if answer.status != HealthCheckResponse.SERVING:
+            raise UnavailableError("A part of Rostra is not ready yet.", retry_after_seconds=1)
 
     async def call(
         self,

@@ -62,9 +62,11 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
         await health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         app.register(server)
         port = server.add_insecure_port(f"{settings.listen.host}:{settings.listen.port}")
-        start_http_server(settings.listen.metrics_port, addr=settings.listen.host, registry=registry)
+        metrics_server, _ = start_http_server(
+            settings.listen.metrics_port, addr=settings.listen.host, registry=registry
+        )
         await server.start()
-        logger.info("listening", extra={"port": port})
+        logger.info("listening", extra={"port": port, "metrics_port": metrics_server.server_port})
 
         ready = asyncio.create_task(wait_until_ready(app.readiness))
         stop = asyncio.create_task(shutdown.wait())

@@ -134,6 +134,12 @@ async def test_absent_caller_is_unauthenticated(client: Client) -> None:
         await get(client, "caller")
 
 
+async def test_ping_of_what_cannot_be_reached_is_unavailable() -> None:
+    async with ServiceClient(ChatServiceStub, DESCRIPTOR, ServiceAddress(target="127.0.0.1:1")) as client:
+        with pytest.raises(UnavailableError):
+            await client.ping()
+
+
 async def test_refused_connection_is_unavailable() -> None:
     address = ServiceAddress(target="127.0.0.1:1")
     async with ServiceClient(ChatServiceStub, DESCRIPTOR, address) as client:

@@ -15,7 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
+from rostra_kit.client import ServiceClient
 from rostra_kit.ports import free_port
+from rostra_kit.settings import ServiceAddress
 
 SERVICE = """
 import asyncio, sys
@@ -85,6 +87,15 @@ def test_sigterm_lets_streams_finish_and_closes_what_was_opened(tmp_path: Path) 
         assert frames == [str(number).encode() for number in range(10)]
         assert process.wait(timeout=10) == 0
     assert closed.read_text() == "closed"
+
+
+async def test_ping_succeeds_once_the_service_is_ready(tmp_path: Path) -> None:
+    port = free_port()
+    descriptor = pb.DESCRIPTOR.services_by_name["ChatService"]
+    with running_service(port, tmp_path / "closed"):
+        address = ServiceAddress(target=f"127.0.0.1:{port}")
+        async with ServiceClient(ChatServiceStub, descriptor, address) as client:
+            await client.ping()
 
 
 def test_taken_port_ends_the_process_with_an_error(tmp_path: Path) -> None:
