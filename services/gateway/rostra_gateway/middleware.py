@@ -4,7 +4,7 @@ Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest o
 """
 
 import logging
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -123,13 +123,24 @@ class _Sender:
 
 
 def client_address(scope: Scope, trusted_proxies: int) -> str:
-    """Return the address of the client, as the outermost trusted proxy saw it."""
+    """Return the client's address as the outermost trusted proxy saw it; of IPv6 the /64, which is one client's."""
     peer: str = scope["client"][0] if scope.get("client") else "unknown"
     if not trusted_proxies:
-        return peer
+        return _limited_unit(peer) or peer
     forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    claimed = hops[-trusted_proxies] if len(hops) >= trusted_proxies else peer
+    return _limited_unit(claimed) or _limited_unit(peer) or peer
+
+
+def _limited_unit(text: str) -> str | None:
+    """Return what limits count an address by; `None` when `text` is no address."""
     try:
-        return str(ip_address(hops[-trusted_proxies]))
-    except (IndexError, ValueError):
-        return peer
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))

@@ -143,7 +143,9 @@ async def test_client_that_asks_first_and_is_refused_loses_the_connection(
         (["1.1.1.1", "203.0.113.7, 10.0.0.2"], 2, "203.0.113.7"),
         (["1.1.1.1"], 2, "10.0.0.1"),
         (["no address}"], 1, "10.0.0.1"),
-        (["2001:DB8::1"], 1, "2001:db8::1"),
+        (["2001:DB8::1"], 1, "2001:db8::/64"),
+        (["2001:db8::ffff:2"], 1, "2001:db8::/64"),
+        (["::ffff:203.0.113.7"], 1, "203.0.113.7"),
     ],
 )
 def test_client_address_is_what_the_trusted_proxy_saw(forwarded: list[str], proxies: int, address: str) -> None:
