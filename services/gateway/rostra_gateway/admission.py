@@ -61,6 +61,15 @@ class Admission:
         """
         await self._admit(caller, exchange, streaming=False)
 
+    async def admit_nobody(self, exchange: Exchange) -> None:
+        """Count a request that failed to authenticate against its address, as `admit` counts those that succeed.
+
+        Raises:
+            ResourceExhaustedError: The address has made all its requests.
+        """
+        claims = self._address_claims(exchange.address, streaming=False)
+        await self._reserve(claims, exchange, f"{exchange.request_id}:a")
+
     async def admit_stream(self, caller: Caller, exchange: Exchange) -> "StreamSlots":
         """Admit a request whose answer is streamed. The slots it takes are given back by `StreamSlots.release`."""
         return StreamSlots(self._limiter, await self._admit(caller, exchange, streaming=True))

@@ -18,6 +18,7 @@ from rostra_gateway.idempotency.store import IdempotencyStore
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
+from rostra_kit.errors import UnauthenticatedError
 
 _BEARER = HTTPBearer(auto_error=False, description="An API key, `sk-rostra-…`, or an access token.")
 
@@ -62,7 +63,12 @@ async def authenticate(
     request: Request, edge: CurrentEdge, exchange: CurrentExchange, _: Annotated[object, Depends(_BEARER)]
 ) -> Caller:
     """Return who is calling, and let every call to other services carry it."""
-    cached = await edge.authenticator.authenticate(request.headers.get("authorization"))
+    try:
+        cached = await edge.authenticator.authenticate(request.headers.get("authorization"))
+    except UnauthenticatedError:
+        # Others are counted once it is known who they are, in one go.
+        await edge.admission.admit_nobody(exchange)
+        raise
     act_as(cached.caller, cached.serialized, exchange)
     return cached.caller
 

@@ -98,6 +98,26 @@ async def test_address_is_limited_whoever_calls(start_gateway: StartGateway, ser
     assert statuses == [200, 200, 200, 429, 429]
 
 
+@pytest.mark.parametrize("credential", ["sk-rostra-guess", "a.b.c"])
+async def test_guessing_credentials_is_limited_by_address(start_gateway: StartGateway, credential: str) -> None:
+    gateway = await start_gateway(address_limits=AddressLimits(requests_per_minute=3))
+    async with connect(gateway, credential) as client:
+        answers = [await client.get("/v1/models") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+    assert answers[-1].json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_guesses_and_requests_count_once_each_against_their_address(
+    start_gateway: StartGateway, services: Services, alice: str
+) -> None:
+    gateway = await start_gateway(address_limits=AddressLimits(requests_per_minute=4))
+    async with connect(gateway) as client:
+        keys = ["sk-rostra-guess", alice, "sk-rostra-guess", alice, alice]
+        answers = [await client.get("/v1/models", headers=bearer(key)) for key in keys]
+    assert [answer.status_code for answer in answers] == [401, 200, 401, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["3", "2", "1", "0", "0"]
+
+
 async def test_guessing_passwords_is_limited_by_address(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(address_limits=AddressLimits(sign_ins_per_minute=3))
     guess = {"email": "alice@example.com", "password": "guess"}
