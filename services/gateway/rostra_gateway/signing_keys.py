@@ -1,5 +1,6 @@
 """The public keys of access tokens, as the user service publishes them."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class SigningKeys:
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._published: dict[str, bytes] = {}
         self._asked = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def get(self, kid: str) -> Ed25519PublicKey | None:
         """Return the key named `kid`, `None` when there is none.
@@ -46,6 +48,19 @@ class SigningKeys:
         return self._published
 
     async def _refresh(self) -> None:
+        """Ask for the keys, once for all who wait; it goes on when one of them leaves."""
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._ask())
+            self._refreshing.add_done_callback(self._end_refresh)
+        await asyncio.shield(self._refreshing)
+
+    def _end_refresh(self, task: "asyncio.Task[None]") -> None:
+        self._refreshing = None
+        if not task.cancelled():
+            # Perhaps nobody waits any more; asyncio complains of errors that nobody has seen.
+            task.exception()
+
+    async def _ask(self) -> None:
         answer = await self._user.call(self._user.stub.ListSigningKeys, pb.ListSigningKeysRequest())
         self._published = {key.kid: key.public_key for key in answer.keys}
         self._keys = {key.kid: Ed25519PublicKey.from_public_bytes(key.public_key) for key in answer.keys}

@@ -121,6 +121,16 @@ async def test_unknown_kids_ask_for_the_keys_once_a_second_at_most(
     assert services.user.signing_key_listings <= 3
 
 
+async def test_unknown_kids_at_once_share_one_question_for_the_keys(
+    anyone: httpx.AsyncClient, services: Services
+) -> None:
+    session = services.user.add_session(services.user.add_user())
+    tokens = [services.user.access_token(session, kid=f"kid-{number}") for number in range(20)]
+    answers = await asyncio.gather(*(ask(anyone, f"Bearer {token}") for token in tokens))
+    assert {answer.status_code for answer in answers} == {401}
+    assert services.user.signing_key_listings <= 2
+
+
 async def test_known_caller_is_not_looked_up_again(client: httpx.AsyncClient, services: Services) -> None:
     for _ in range(5):
         assert (await client.get("/v1/models")).status_code == 200
