@@ -9,6 +9,9 @@ from rostra_kit.settings import ServiceAddress, ServiceSettings, settings_config
 class RequestSettings(BaseModel):
     """What a request may be."""
 
+    max_head_seconds: float = Field(
+        30.0, gt=0, description="Longest time that a request's path and headers may take to arrive."
+    )
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Largest request body.")
     max_upload_seconds: float = Field(120.0, gt=0, description="Longest time that a request's body may take to arrive.")
     max_messages: int = Field(4096, ge=1, description="Most messages, or input items, in one request.")
