@@ -45,7 +45,7 @@ class RevocationListener:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
-                logger.warning("revocations do not arrive: %s", error)
+                logger.warning("revocations do not arrive: %s", str(error) or "Redis is silent")
             finally:
                 self._subscribed = False
                 self._cache.clear()
@@ -58,7 +58,7 @@ class RevocationListener:
             self._heard = time.monotonic()
             while (left := _LONGEST_SILENCE_SECONDS - self._silent_seconds()) > 0:
                 await self._hear(channel, seconds=min(_PING_SECONDS, left))
-        raise TimeoutError("Redis is silent")
+        raise TimeoutError
 
     async def _hear(self, channel: PubSub, *, seconds: float) -> None:
         """Handle one message, or ask for a sign of life after `seconds` without any."""
