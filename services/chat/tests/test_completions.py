@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from rostra.chat.v1 import chat_service_pb2 as pb
@@ -290,6 +291,16 @@ async def test_call_that_fails_before_the_first_word_costs_nothing(
     assert await used_tokens(chat) <= 0
     events = await events_when_settled(read_usage_events)
     assert [event.model for event in events] == ["ok"]
+
+
+async def test_senseless_answer_gives_back_what_was_reserved(chat: Client, provider: ScriptedProvider) -> None:
+    async def senseless(call: Call) -> None:
+        await call.respond(web.json_response({"choices": ["x"]}))
+
+    provider.program("ok", senseless, "ok")
+    with pytest.raises(AppError):
+        await create(chat, "ok", max_tokens=50_000)
+    assert await used_tokens(chat) <= 0
 
 
 @pytest.mark.parametrize(
