@@ -51,8 +51,9 @@ class FakeHistoryService(HistoryServiceServicer):
 
     async def UpdateConversation(self, request, context):
         conversation = self._conversation(request.conversation_id)
-        conversation.metadata.clear()
-        conversation.metadata.update(request.metadata)
+        if request.HasField("metadata"):
+            conversation.metadata.clear()
+            conversation.metadata.update(request.metadata.pairs)
         if request.HasField("title"):
             conversation.title = request.title
         return pb.UpdateConversationResponse(conversation=conversation)

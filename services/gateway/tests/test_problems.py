@@ -48,6 +48,9 @@ REASONS: dict[str, tuple[type[AppError], int, str]] = {
     "INTERNAL_ERROR": (errors.InternalError, 500, "server_error"),
     "LEASE_LOST": (errors.ConflictError, 409, "conflict_error"),
     "EVENTS_NOT_KEPT": (errors.NotFoundError, 400, "invalid_request_error"),
+    "SHARE_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
+    "CHAT_COMPLETION_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
+    "FEEDBACK_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
 }
 
 

@@ -31,7 +31,8 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
             abandoned_after_us=int(settings.abandoned_after_seconds * 1_000_000),
         )
         queue = QueueService(queue=store.queue, metrics=metrics, now_us=now_us)
-        register = partial(add_HistoryServiceServicer_to_server, HistoryServicer(service, queue))
+        servicer = HistoryServicer(service, queue)  # type: ignore[abstract] # what the contract announces follows
+        register = partial(add_HistoryServiceServicer_to_server, servicer)
         yield GrpcApp(register, readiness=[store.ping])
 
 

@@ -81,10 +81,10 @@ class HistoryService:
         return await self._store.conversations.list_page(owner=owner, page=page)
 
     async def update_conversation(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str], title: str | None
+        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None
     ) -> Conversation:
-        """Replace the metadata, and the title unless it is `None`."""
-        check_metadata(metadata)
+        """Replace the metadata and the title, each unless it is `None`."""
+        check_metadata(metadata or {})
         check_title(title)
         return await self._store.conversations.update(
             owner=owner, conversation_id=conversation_id, metadata=metadata, title=title, now_us=self._now_us()

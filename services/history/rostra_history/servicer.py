@@ -72,7 +72,7 @@ class HistoryServicer(HistoryServiceServicer):
         conversation = await self._service.update_conversation(
             owner=_owner(),
             conversation_id=request.conversation_id,
-            metadata=request.metadata,
+            metadata=request.metadata.pairs if request.HasField("metadata") else None,
             title=request.title if request.HasField("title") else None,
         )
         return pb.UpdateConversationResponse(conversation=conversation_message(conversation))

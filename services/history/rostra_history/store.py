@@ -33,9 +33,9 @@ class ConversationStore(Protocol):
         """Return a page of the owner's conversations by creation time, then id."""
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str], title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
     ) -> Conversation:
-        """Replace the metadata, and the title unless it is `None`, and return the outcome.
+        """Replace the metadata and the title, each unless it is `None`, and return the outcome.
 
         Raises:
             ConversationNotFound: There is none.

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from rostra.history.v1 import history_service_pb2 as pb
+from rostra.history.v1.conversation_pb2 import Metadata
 from rostra.history.v1.item_pb2 import Item
 from rostra_gateway.body import read_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
@@ -68,13 +69,7 @@ async def update_conversation(
     """Change a conversation's metadata, all pairs at once, or its title."""
     body = validate(UpdateConversationRequest, await read_json(request))
     history = clients.history
-    metadata = body.metadata
-    if metadata is None:
-        # The RPC replaces the pairs whether new ones are given or not.
-        present = await history.call(
-            history.stub.GetConversation, pb.GetConversationRequest(conversation_id=conversation_id)
-        )
-        metadata = dict(present.conversation.metadata)
+    metadata = None if body.metadata is None else Metadata(pairs=body.metadata)
     answer = await history.call(
         history.stub.UpdateConversation,
         pb.UpdateConversationRequest(conversation_id=conversation_id, metadata=metadata, title=body.title),

@@ -62,10 +62,12 @@ class DocumentdbConversationStore:
         return Page.cut([to_conversation(document) for document in documents], page.limit)
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str], title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
     ) -> Conversation:
-        """Replace the metadata, and the title unless it is `None`."""
-        changes: Document = {"metadata": metadata_text(metadata), "update_time_us": now_us}
+        """Replace the metadata and the title, each unless it is `None`."""
+        changes: Document = {"update_time_us": now_us}
+        if metadata is not None:
+            changes["metadata"] = metadata_text(metadata)
         if title is not None:
             changes["title"] = title
         update = self._conversations.find_one_and_update(

@@ -14,8 +14,8 @@ INSERT INTO conversation (id, owner, metadata, title, create_time_us, update_tim
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
-UPDATE conversation SET metadata = ?, title = coalesce(?, title), update_time_us = ? WHERE owner = ? AND id = ?
-RETURNING *
+UPDATE conversation SET metadata = coalesce(?, metadata), title = coalesce(?, title), update_time_us = ?
+WHERE owner = ? AND id = ? RETURNING *
 """
 _GET = "SELECT * FROM conversation WHERE owner = ? AND id = ?"
 _PAGE_START = "SELECT create_time_us, id FROM conversation WHERE owner = ? AND id = ?"
@@ -77,12 +77,13 @@ class SqliteConversationStore:
         return Page.cut([to_conversation(row) for row in rows], page.limit)
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str], title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
     ) -> Conversation:
-        """Replace the metadata, and the title unless it is `None`."""
+        """Replace the metadata and the title, each unless it is `None`."""
 
         async def update(connection: aiosqlite.Connection) -> Conversation:
-            values = (metadata_text(metadata), title, now_us, owner, conversation_id)
+            pairs = None if metadata is None else metadata_text(metadata)
+            values = (pairs, title, now_us, owner, conversation_id)
             rows = list(await connection.execute_fetchall(_UPDATE, values))
             if not rows:
                 raise ConversationNotFound(conversation_id)

@@ -26,7 +26,7 @@ from rostra.chat.v1 import model_pb2 as rostra_dot_chat_dot_v1_dot_model__pb2
 from rostra.common.v1 import limit_state_pb2 as rostra_dot_common_dot_v1_dot_limit__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rostra/chat/v1/chat_service.proto\x12\x0erostra.chat.v1\x1a\x1arostra/chat/v1/model.proto\x1a\"rostra/common/v1/limit_state.proto\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.rostra.chat.v1.Model\"\x1d\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x10GetModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.rostra.chat.v1.Model\":\n\x1b\x43reateChatCompletionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"Z\n\x1c\x43reateChatCompletionResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\":\n\x1bStreamChatCompletionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"\\\n\x1cStreamChatCompletionResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"i\n\rResponseState\x12\x1c\n\x14previous_response_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\r\n\x05store\x18\x03 \x01(\x08\x12\x12\n\nbackground\x18\x04 \x01(\x08\"b\n\x15\x43reateResponseRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12,\n\x05state\x18\x03 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"T\n\x16\x43reateResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"b\n\x15StreamResponseRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12,\n\x05state\x18\x03 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"V\n\x16StreamResponseResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"\\\n\x15\x46ollowResponseRequest\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x1b\n\x0estarting_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_starting_after\"(\n\x16\x46ollowResponseResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\",\n\x15\x43\x61ncelResponseRequest\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\"&\n\x16\x43\x61ncelResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x32\xb0\x06\n\x0b\x43hatService\x12X\n\nListModels\x12!.rostra.chat.v1.ListModelsRequest\x1a\".rostra.chat.v1.ListModelsResponse\"\x03\x90\x02\x01\x12R\n\x08GetModel\x12\x1f.rostra.chat.v1.GetModelRequest\x1a .rostra.chat.v1.GetModelResponse\"\x03\x90\x02\x01\x12q\n\x14\x43reateChatCompletion\x12+.rostra.chat.v1.CreateChatCompletionRequest\x1a,.rostra.chat.v1.CreateChatCompletionResponse\x12s\n\x14StreamChatCompletion\x12+.rostra.chat.v1.StreamChatCompletionRequest\x1a,.rostra.chat.v1.StreamChatCompletionResponse0\x01\x12_\n\x0e\x43reateResponse\x12%.rostra.chat.v1.CreateResponseRequest\x1a&.rostra.chat.v1.CreateResponseResponse\x12\x61\n\x0eStreamResponse\x12%.rostra.chat.v1.StreamResponseRequest\x1a&.rostra.chat.v1.StreamResponseResponse0\x01\x12\x61\n\x0e\x46ollowResponse\x12%.rostra.chat.v1.FollowResponseRequest\x1a&.rostra.chat.v1.FollowResponseResponse0\x01\x12\x64\n\x0e\x43\x61ncelResponse\x12%.rostra.chat.v1.CancelResponseRequest\x1a&.rostra.chat.v1.CancelResponseResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rostra/chat/v1/chat_service.proto\x12\x0erostra.chat.v1\x1a\x1arostra/chat/v1/model.proto\x1a\"rostra/common/v1/limit_state.proto\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.rostra.chat.v1.Model\"\x1d\n\x0fGetModelRequest\x12\n\n\x02id\x18\x01 \x01(\t\"8\n\x10GetModelResponse\x12$\n\x05model\x18\x01 \x01(\x0b\x32\x15.rostra.chat.v1.Model\"I\n\x1b\x43reateChatCompletionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\x08\"Z\n\x1c\x43reateChatCompletionResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"I\n\x1bStreamChatCompletionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\x08\"\\\n\x1cStreamChatCompletionResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"i\n\rResponseState\x12\x1c\n\x14previous_response_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\t\x12\r\n\x05store\x18\x03 \x01(\x08\x12\x12\n\nbackground\x18\x04 \x01(\x08\"b\n\x15\x43reateResponseRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12,\n\x05state\x18\x03 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"T\n\x16\x43reateResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"b\n\x15StreamResponseRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12,\n\x05state\x18\x03 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"V\n\x16StreamResponseResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\"\\\n\x15\x46ollowResponseRequest\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x1b\n\x0estarting_after\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_starting_after\"(\n\x16\x46ollowResponseResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x0c\",\n\x15\x43\x61ncelResponseRequest\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\"&\n\x16\x43\x61ncelResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\"U\n\x17\x43ountInputTokensRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x05state\x18\x02 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"0\n\x18\x43ountInputTokensResponse\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\"c\n\x16\x43ompactResponseRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12,\n\x05state\x18\x03 \x01(\x0b\x32\x1d.rostra.chat.v1.ResponseState\"U\n\x17\x43ompactResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState\">\n\x14GenerateTitleRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"T\n\x15GenerateTitleResponse\x12\r\n\x05title\x18\x01 \x01(\t\x12,\n\x06limits\x18\x02 \x03(\x0b\x32\x1c.rostra.common.v1.LimitState2\xde\x08\n\x0b\x43hatService\x12X\n\nListModels\x12!.rostra.chat.v1.ListModelsRequest\x1a\".rostra.chat.v1.ListModelsResponse\"\x03\x90\x02\x01\x12R\n\x08GetModel\x12\x1f.rostra.chat.v1.GetModelRequest\x1a .rostra.chat.v1.GetModelResponse\"\x03\x90\x02\x01\x12q\n\x14\x43reateChatCompletion\x12+.rostra.chat.v1.CreateChatCompletionRequest\x1a,.rostra.chat.v1.CreateChatCompletionResponse\x12s\n\x14StreamChatCompletion\x12+.rostra.chat.v1.StreamChatCompletionRequest\x1a,.rostra.chat.v1.StreamChatCompletionResponse0\x01\x12_\n\x0e\x43reateResponse\x12%.rostra.chat.v1.CreateResponseRequest\x1a&.rostra.chat.v1.CreateResponseResponse\x12\x61\n\x0eStreamResponse\x12%.rostra.chat.v1.StreamResponseRequest\x1a&.rostra.chat.v1.StreamResponseResponse0\x01\x12\x61\n\x0e\x46ollowResponse\x12%.rostra.chat.v1.FollowResponseRequest\x1a&.rostra.chat.v1.FollowResponseResponse0\x01\x12\x64\n\x0e\x43\x61ncelResponse\x12%.rostra.chat.v1.CancelResponseRequest\x1a&.rostra.chat.v1.CancelResponseResponse\"\x03\x90\x02\x02\x12j\n\x10\x43ountInputTokens\x12\'.rostra.chat.v1.CountInputTokensRequest\x1a(.rostra.chat.v1.CountInputTokensResponse\"\x03\x90\x02\x01\x12\x62\n\x0f\x43ompactResponse\x12&.rostra.chat.v1.CompactResponseRequest\x1a\'.rostra.chat.v1.CompactResponseResponse\x12\\\n\rGenerateTitle\x12$.rostra.chat.v1.GenerateTitleRequest\x1a%.rostra.chat.v1.GenerateTitleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
   _globals['_CHATSERVICE'].methods_by_name['CancelResponse']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['CancelResponse']._serialized_options = b'\220\002\002'
+  _globals['_CHATSERVICE'].methods_by_name['CountInputTokens']._loaded_options = None
+  _globals['_CHATSERVICE'].methods_by_name['CountInputTokens']._serialized_options = b'\220\002\001'
   _globals['_LISTMODELSREQUEST']._serialized_start=117
   _globals['_LISTMODELSREQUEST']._serialized_end=136
   _globals['_LISTMODELSRESPONSE']._serialized_start=138
@@ -48,31 +50,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELRESPONSE']._serialized_start=230
   _globals['_GETMODELRESPONSE']._serialized_end=286
   _globals['_CREATECHATCOMPLETIONREQUEST']._serialized_start=288
-  _globals['_CREATECHATCOMPLETIONREQUEST']._serialized_end=346
-  _globals['_CREATECHATCOMPLETIONRESPONSE']._serialized_start=348
-  _globals['_CREATECHATCOMPLETIONRESPONSE']._serialized_end=438
-  _globals['_STREAMCHATCOMPLETIONREQUEST']._serialized_start=440
-  _globals['_STREAMCHATCOMPLETIONREQUEST']._serialized_end=498
-  _globals['_STREAMCHATCOMPLETIONRESPONSE']._serialized_start=500
-  _globals['_STREAMCHATCOMPLETIONRESPONSE']._serialized_end=592
-  _globals['_RESPONSESTATE']._serialized_start=594
-  _globals['_RESPONSESTATE']._serialized_end=699
-  _globals['_CREATERESPONSEREQUEST']._serialized_start=701
-  _globals['_CREATERESPONSEREQUEST']._serialized_end=799
-  _globals['_CREATERESPONSERESPONSE']._serialized_start=801
-  _globals['_CREATERESPONSERESPONSE']._serialized_end=885
-  _globals['_STREAMRESPONSEREQUEST']._serialized_start=887
-  _globals['_STREAMRESPONSEREQUEST']._serialized_end=985
-  _globals['_STREAMRESPONSERESPONSE']._serialized_start=987
-  _globals['_STREAMRESPONSERESPONSE']._serialized_end=1073
-  _globals['_FOLLOWRESPONSEREQUEST']._serialized_start=1075
-  _globals['_FOLLOWRESPONSEREQUEST']._serialized_end=1167
-  _globals['_FOLLOWRESPONSERESPONSE']._serialized_start=1169
-  _globals['_FOLLOWRESPONSERESPONSE']._serialized_end=1209
-  _globals['_CANCELRESPONSEREQUEST']._serialized_start=1211
-  _globals['_CANCELRESPONSEREQUEST']._serialized_end=1255
-  _globals['_CANCELRESPONSERESPONSE']._serialized_start=1257
-  _globals['_CANCELRESPONSERESPONSE']._serialized_end=1295
-  _globals['_CHATSERVICE']._serialized_start=1298
-  _globals['_CHATSERVICE']._serialized_end=2114
+  _globals['_CREATECHATCOMPLETIONREQUEST']._serialized_end=361
+  _globals['_CREATECHATCOMPLETIONRESPONSE']._serialized_start=363
+  _globals['_CREATECHATCOMPLETIONRESPONSE']._serialized_end=453
+  _globals['_STREAMCHATCOMPLETIONREQUEST']._serialized_start=455
+  _globals['_STREAMCHATCOMPLETIONREQUEST']._serialized_end=528
+  _globals['_STREAMCHATCOMPLETIONRESPONSE']._serialized_start=530
+  _globals['_STREAMCHATCOMPLETIONRESPONSE']._serialized_end=622
+  _globals['_RESPONSESTATE']._serialized_start=624
+  _globals['_RESPONSESTATE']._serialized_end=729
+  _globals['_CREATERESPONSEREQUEST']._serialized_start=731
+  _globals['_CREATERESPONSEREQUEST']._serialized_end=829
+  _globals['_CREATERESPONSERESPONSE']._serialized_start=831
+  _globals['_CREATERESPONSERESPONSE']._serialized_end=915
+  _globals['_STREAMRESPONSEREQUEST']._serialized_start=917
+  _globals['_STREAMRESPONSEREQUEST']._serialized_end=1015
+  _globals['_STREAMRESPONSERESPONSE']._serialized_start=1017
+  _globals['_STREAMRESPONSERESPONSE']._serialized_end=1103
+  _globals['_FOLLOWRESPONSEREQUEST']._serialized_start=1105
+  _globals['_FOLLOWRESPONSEREQUEST']._serialized_end=1197
+  _globals['_FOLLOWRESPONSERESPONSE']._serialized_start=1199
+  _globals['_FOLLOWRESPONSERESPONSE']._serialized_end=1239
+  _globals['_CANCELRESPONSEREQUEST']._serialized_start=1241
+  _globals['_CANCELRESPONSEREQUEST']._serialized_end=1285
+  _globals['_CANCELRESPONSERESPONSE']._serialized_start=1287
+  _globals['_CANCELRESPONSERESPONSE']._serialized_end=1325
+  _globals['_COUNTINPUTTOKENSREQUEST']._serialized_start=1327
+  _globals['_COUNTINPUTTOKENSREQUEST']._serialized_end=1412
+  _globals['_COUNTINPUTTOKENSRESPONSE']._serialized_start=1414
+  _globals['_COUNTINPUTTOKENSRESPONSE']._serialized_end=1462
+  _globals['_COMPACTRESPONSEREQUEST']._serialized_start=1464
+  _globals['_COMPACTRESPONSEREQUEST']._serialized_end=1563
+  _globals['_COMPACTRESPONSERESPONSE']._serialized_start=1565
+  _globals['_COMPACTRESPONSERESPONSE']._serialized_end=1650
+  _globals['_GENERATETITLEREQUEST']._serialized_start=1652
+  _globals['_GENERATETITLEREQUEST']._serialized_end=1714
+  _globals['_GENERATETITLERESPONSE']._serialized_start=1716
+  _globals['_GENERATETITLERESPONSE']._serialized_end=1800
+  _globals['_CHATSERVICE']._serialized_start=1803
+  _globals['_CHATSERVICE']._serialized_end=2921
 # @@protoc_insertion_point(module_scope)

@@ -31,12 +31,14 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class CreateChatCompletionRequest(_message.Message):
-    __slots__ = ("model", "body")
+    __slots__ = ("model", "body", "store")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
     model: str
     body: bytes
-    def __init__(self, model: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+    store: bool
+    def __init__(self, model: _Optional[str] = ..., body: _Optional[bytes] = ..., store: _Optional[bool] = ...) -> None: ...
 
 class CreateChatCompletionResponse(_message.Message):
     __slots__ = ("body", "limits")
@@ -47,12 +49,14 @@ class CreateChatCompletionResponse(_message.Message):
     def __init__(self, body: _Optional[bytes] = ..., limits: _Optional[_Iterable[_Union[_limit_state_pb2.LimitState, _Mapping]]] = ...) -> None: ...
 
 class StreamChatCompletionRequest(_message.Message):
-    __slots__ = ("model", "body")
+    __slots__ = ("model", "body", "store")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
     model: str
     body: bytes
-    def __init__(self, model: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+    store: bool
+    def __init__(self, model: _Optional[str] = ..., body: _Optional[bytes] = ..., store: _Optional[bool] = ...) -> None: ...
 
 class StreamChatCompletionResponse(_message.Message):
     __slots__ = ("frames", "limits")
@@ -135,3 +139,51 @@ class CancelResponseResponse(_message.Message):
     BODY_FIELD_NUMBER: _ClassVar[int]
     body: bytes
     def __init__(self, body: _Optional[bytes] = ...) -> None: ...
+
+class CountInputTokensRequest(_message.Message):
+    __slots__ = ("body", "state")
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    body: bytes
+    state: ResponseState
+    def __init__(self, body: _Optional[bytes] = ..., state: _Optional[_Union[ResponseState, _Mapping]] = ...) -> None: ...
+
+class CountInputTokensResponse(_message.Message):
+    __slots__ = ("input_tokens",)
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ...) -> None: ...
+
+class CompactResponseRequest(_message.Message):
+    __slots__ = ("model", "body", "state")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    body: bytes
+    state: ResponseState
+    def __init__(self, model: _Optional[str] = ..., body: _Optional[bytes] = ..., state: _Optional[_Union[ResponseState, _Mapping]] = ...) -> None: ...
+
+class CompactResponseResponse(_message.Message):
+    __slots__ = ("body", "limits")
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    body: bytes
+    limits: _containers.RepeatedCompositeFieldContainer[_limit_state_pb2.LimitState]
+    def __init__(self, body: _Optional[bytes] = ..., limits: _Optional[_Iterable[_Union[_limit_state_pb2.LimitState, _Mapping]]] = ...) -> None: ...
+
+class GenerateTitleRequest(_message.Message):
+    __slots__ = ("conversation_id", "model")
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    conversation_id: str
+    model: str
+    def __init__(self, conversation_id: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class GenerateTitleResponse(_message.Message):
+    __slots__ = ("title", "limits")
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    title: str
+    limits: _containers.RepeatedCompositeFieldContainer[_limit_state_pb2.LimitState]
+    def __init__(self, title: _Optional[str] = ..., limits: _Optional[_Iterable[_Union[_limit_state_pb2.LimitState, _Mapping]]] = ...) -> None: ...

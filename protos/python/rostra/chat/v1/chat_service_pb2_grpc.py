@@ -78,6 +78,21 @@ class ChatServiceStub:
                 request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.SerializeToString,
                 response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.FromString,
                 _registered_method=True)
+        self.CountInputTokens = channel.unary_unary(
+                '/rostra.chat.v1.ChatService/CountInputTokens',
+                request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensRequest.SerializeToString,
+                response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensResponse.FromString,
+                _registered_method=True)
+        self.CompactResponse = channel.unary_unary(
+                '/rostra.chat.v1.ChatService/CompactResponse',
+                request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseRequest.SerializeToString,
+                response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseResponse.FromString,
+                _registered_method=True)
+        self.GenerateTitle = channel.unary_unary(
+                '/rostra.chat.v1.ChatService/GenerateTitle',
+                request_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleRequest.SerializeToString,
+                response_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServiceServicer:
@@ -144,6 +159,27 @@ class ChatServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountInputTokens(self, request, context):
+        """Counts the tokens that a response would be given as input, its context included; runs no model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompactResponse(self, request, context):
+        """Lets a model say what matters of a long input in few words, and returns what takes its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateTitle(self, request, context):
+        """Lets a model name a conversation after its first turn, and stores the title.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -186,6 +222,21 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.CancelResponse,
                     request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.FromString,
                     response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.SerializeToString,
+            ),
+            'CountInputTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountInputTokens,
+                    request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensRequest.FromString,
+                    response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensResponse.SerializeToString,
+            ),
+            'CompactResponse': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactResponse,
+                    request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseRequest.FromString,
+                    response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseResponse.SerializeToString,
+            ),
+            'GenerateTitle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GenerateTitle,
+                    request_deserializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleRequest.FromString,
+                    response_serializer=rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -408,6 +459,87 @@ class ChatService:
             '/rostra.chat.v1.ChatService/CancelResponse',
             rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseRequest.SerializeToString,
             rostra_dot_chat_dot_v1_dot_chat__service__pb2.CancelResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountInputTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.chat.v1.ChatService/CountInputTokens',
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensRequest.SerializeToString,
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CountInputTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.chat.v1.ChatService/CompactResponse',
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseRequest.SerializeToString,
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.CompactResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateTitle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.chat.v1.ChatService/GenerateTitle',
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleRequest.SerializeToString,
+            rostra_dot_chat_dot_v1_dot_chat__service__pb2.GenerateTitleResponse.FromString,
             options,
             channel_credentials,
             insecure,

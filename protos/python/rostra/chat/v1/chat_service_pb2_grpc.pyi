@@ -55,6 +55,12 @@ class ChatServiceStub:
     """
     CancelResponse: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.CancelResponseRequest, _chat_service_pb2.CancelResponseResponse]
     """Cancels a background response, wherever it runs, and returns it once it has ended."""
+    CountInputTokens: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.CountInputTokensRequest, _chat_service_pb2.CountInputTokensResponse]
+    """Counts the tokens that a response would be given as input, its context included; runs no model."""
+    CompactResponse: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.CompactResponseRequest, _chat_service_pb2.CompactResponseResponse]
+    """Lets a model say what matters of a long input in few words, and returns what takes its place."""
+    GenerateTitle: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.GenerateTitleRequest, _chat_service_pb2.GenerateTitleResponse]
+    """Lets a model name a conversation after its first turn, and stores the title."""
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -83,6 +89,12 @@ class ChatServiceAsyncStub(ChatServiceStub):
     """
     CancelResponse: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.CancelResponseRequest, _chat_service_pb2.CancelResponseResponse]  # type: ignore[assignment]
     """Cancels a background response, wherever it runs, and returns it once it has ended."""
+    CountInputTokens: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.CountInputTokensRequest, _chat_service_pb2.CountInputTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens that a response would be given as input, its context included; runs no model."""
+    CompactResponse: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.CompactResponseRequest, _chat_service_pb2.CompactResponseResponse]  # type: ignore[assignment]
+    """Lets a model say what matters of a long input in few words, and returns what takes its place."""
+    GenerateTitle: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.GenerateTitleRequest, _chat_service_pb2.GenerateTitleResponse]  # type: ignore[assignment]
+    """Lets a model name a conversation after its first turn, and stores the title."""
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs models: reserves tokens and money, calls the provider, stores what is to be remembered and settles.
@@ -156,5 +168,29 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chat_service_pb2.CancelResponseResponse, _abc.Awaitable[_chat_service_pb2.CancelResponseResponse]]:
         """Cancels a background response, wherever it runs, and returns it once it has ended."""
+
+    @_abc_1.abstractmethod
+    def CountInputTokens(
+        self,
+        request: _chat_service_pb2.CountInputTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_service_pb2.CountInputTokensResponse, _abc.Awaitable[_chat_service_pb2.CountInputTokensResponse]]:
+        """Counts the tokens that a response would be given as input, its context included; runs no model."""
+
+    @_abc_1.abstractmethod
+    def CompactResponse(
+        self,
+        request: _chat_service_pb2.CompactResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_service_pb2.CompactResponseResponse, _abc.Awaitable[_chat_service_pb2.CompactResponseResponse]]:
+        """Lets a model say what matters of a long input in few words, and returns what takes its place."""
+
+    @_abc_1.abstractmethod
+    def GenerateTitle(
+        self,
+        request: _chat_service_pb2.GenerateTitleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_service_pb2.GenerateTitleResponse, _abc.Awaitable[_chat_service_pb2.GenerateTitleResponse]]:
+        """Lets a model name a conversation after its first turn, and stores the title."""
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

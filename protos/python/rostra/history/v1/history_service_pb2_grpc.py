@@ -60,6 +60,21 @@ class HistoryServiceStub:
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteConversationRequest.SerializeToString,
                 response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteConversationResponse.FromString,
                 _registered_method=True)
+        self.SearchConversations = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/SearchConversations',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsResponse.FromString,
+                _registered_method=True)
+        self.ImportConversation = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/ImportConversation',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationResponse.FromString,
+                _registered_method=True)
+        self.ListForks = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/ListForks',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksResponse.FromString,
+                _registered_method=True)
         self.CreateItems = channel.unary_unary(
                 '/rostra.history.v1.HistoryService/CreateItems',
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CreateItemsRequest.SerializeToString,
@@ -79,6 +94,21 @@ class HistoryServiceStub:
                 '/rostra.history.v1.HistoryService/DeleteItem',
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemRequest.SerializeToString,
                 response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemResponse.FromString,
+                _registered_method=True)
+        self.UpdateFeedback = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/UpdateFeedback',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackResponse.FromString,
+                _registered_method=True)
+        self.GetFeedback = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/GetFeedback',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackResponse.FromString,
+                _registered_method=True)
+        self.DeleteFeedback = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/DeleteFeedback',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackResponse.FromString,
                 _registered_method=True)
         self.LoadContext = channel.unary_unary(
                 '/rostra.history.v1.HistoryService/LoadContext',
@@ -120,6 +150,11 @@ class HistoryServiceStub:
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseRequest.SerializeToString,
                 response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseResponse.FromString,
                 _registered_method=True)
+        self.ListResponses = channel.unary_unary(
+                '/rostra.history.v1.HistoryService/ListResponses',
+                request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesRequest.SerializeToString,
+                response_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesResponse.FromString,
+                _registered_method=True)
         self.DeleteResponse = channel.unary_unary(
                 '/rostra.history.v1.HistoryService/DeleteResponse',
                 request_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteResponseRequest.SerializeToString,
@@ -156,14 +191,15 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConversations(self, request, context):
-        """Lists the caller's conversations by the time of their creation.
+        """Lists the caller's conversations, those that are archived or those that are not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateConversation(self, request, context):
-        """Replaces what a client may change of a conversation.
+        """Changes what is given of a conversation, and leaves the rest as it is. Fails with ITEM_NOT_FOUND when the item to be
+        made active is not in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,15 +212,37 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchConversations(self, request, context):
+        """Finds the caller's conversations that have an item, or a title, with all words of the query in it; newest match first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportConversation(self, request, context):
+        """Creates a conversation with all its branches and times, as another system, or an export, had it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForks(self, request, context):
+        """Lists where a conversation's branches part, oldest fork first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateItems(self, request, context):
-        """Appends up to 20 items to a conversation.
+        """Appends up to 20 items to a conversation, after its active item.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListItems(self, request, context):
-        """Lists a conversation's items in the order in which they follow one another.
+        """Lists a conversation's items: those of the branch that is shown, in the order in which they follow one another, or those
+        of all branches, in the order in which they came.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +257,27 @@ class HistoryServiceServicer:
 
     def DeleteItem(self, request, context):
         """Deletes one item of a conversation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFeedback(self, request, context):
+        """Keeps what the caller thinks of an item of a conversation, in place of what they thought before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFeedback(self, request, context):
+        """Gets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteFeedback(self, request, context):
+        """Forgets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,6 +343,13 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListResponses(self, request, context):
+        """Lists the caller's responses, without their output, by the time of their creation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteResponse(self, request, context):
         """Deletes a response. What it left in a conversation stays there.
         """
@@ -313,6 +399,21 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteConversationRequest.FromString,
                     response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteConversationResponse.SerializeToString,
             ),
+            'SearchConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchConversations,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsResponse.SerializeToString,
+            ),
+            'ImportConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportConversation,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationResponse.SerializeToString,
+            ),
+            'ListForks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForks,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksResponse.SerializeToString,
+            ),
             'CreateItems': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateItems,
                     request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.CreateItemsRequest.FromString,
@@ -332,6 +433,21 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.DeleteItem,
                     request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemRequest.FromString,
                     response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemResponse.SerializeToString,
+            ),
+            'UpdateFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFeedback,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackResponse.SerializeToString,
+            ),
+            'GetFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFeedback,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackResponse.SerializeToString,
+            ),
+            'DeleteFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteFeedback,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackResponse.SerializeToString,
             ),
             'LoadContext': grpc.unary_unary_rpc_method_handler(
                     servicer.LoadContext,
@@ -372,6 +488,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.GetResponse,
                     request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseRequest.FromString,
                     response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseResponse.SerializeToString,
+            ),
+            'ListResponses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResponses,
+                    request_deserializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesRequest.FromString,
+                    response_serializer=rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesResponse.SerializeToString,
             ),
             'DeleteResponse': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteResponse,
@@ -536,6 +657,87 @@ class HistoryService:
             _registered_method=True)
 
     @staticmethod
+    def SearchConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/SearchConversations',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.SearchConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/ImportConversation',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ImportConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/ListForks',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ListForksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateItems(request,
             target,
             options=(),
@@ -633,6 +835,87 @@ class HistoryService:
             '/rostra.history.v1.HistoryService/DeleteItem',
             rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemRequest.SerializeToString,
             rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/UpdateFeedback',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.UpdateFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/GetFeedback',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.GetFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/DeleteFeedback',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.DeleteFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -849,6 +1132,33 @@ class HistoryService:
             '/rostra.history.v1.HistoryService/GetResponse',
             rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseRequest.SerializeToString,
             rostra_dot_history_dot_v1_dot_history__service__pb2.GetResponseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResponses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rostra.history.v1.HistoryService/ListResponses',
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesRequest.SerializeToString,
+            rostra_dot_history_dot_v1_dot_history__service__pb2.ListResponsesResponse.FromString,
             options,
             channel_credentials,
             insecure,

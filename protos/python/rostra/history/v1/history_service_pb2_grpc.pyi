@@ -38,19 +38,35 @@ class HistoryServiceStub:
     GetConversation: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetConversationRequest, _history_service_pb2.GetConversationResponse]
     """Gets a conversation; fails with CONVERSATION_NOT_FOUND."""
     ListConversations: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListConversationsRequest, _history_service_pb2.ListConversationsResponse]
-    """Lists the caller's conversations by the time of their creation."""
+    """Lists the caller's conversations, those that are archived or those that are not."""
     UpdateConversation: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.UpdateConversationRequest, _history_service_pb2.UpdateConversationResponse]
-    """Replaces what a client may change of a conversation."""
+    """Changes what is given of a conversation, and leaves the rest as it is. Fails with ITEM_NOT_FOUND when the item to be
+    made active is not in it.
+    """
     DeleteConversation: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.DeleteConversationRequest, _history_service_pb2.DeleteConversationResponse]
     """Deletes a conversation with the items and the responses in it."""
+    SearchConversations: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.SearchConversationsRequest, _history_service_pb2.SearchConversationsResponse]
+    """Finds the caller's conversations that have an item, or a title, with all words of the query in it; newest match first."""
+    ImportConversation: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ImportConversationRequest, _history_service_pb2.ImportConversationResponse]
+    """Creates a conversation with all its branches and times, as another system, or an export, had it."""
+    ListForks: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListForksRequest, _history_service_pb2.ListForksResponse]
+    """Lists where a conversation's branches part, oldest fork first."""
     CreateItems: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.CreateItemsRequest, _history_service_pb2.CreateItemsResponse]
-    """Appends up to 20 items to a conversation."""
+    """Appends up to 20 items to a conversation, after its active item."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListItemsRequest, _history_service_pb2.ListItemsResponse]
-    """Lists a conversation's items in the order in which they follow one another."""
+    """Lists a conversation's items: those of the branch that is shown, in the order in which they follow one another, or those
+    of all branches, in the order in which they came.
+    """
     GetItem: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetItemRequest, _history_service_pb2.GetItemResponse]
     """Gets one item of a conversation; fails with ITEM_NOT_FOUND."""
     DeleteItem: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.DeleteItemRequest, _history_service_pb2.DeleteItemResponse]
     """Deletes one item of a conversation."""
+    UpdateFeedback: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.UpdateFeedbackRequest, _history_service_pb2.UpdateFeedbackResponse]
+    """Keeps what the caller thinks of an item of a conversation, in place of what they thought before."""
+    GetFeedback: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetFeedbackRequest, _history_service_pb2.GetFeedbackResponse]
+    """Gets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
+    DeleteFeedback: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.DeleteFeedbackRequest, _history_service_pb2.DeleteFeedbackResponse]
+    """Forgets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
     LoadContext: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.LoadContextRequest, _history_service_pb2.LoadContextResponse]
     """Loads what a new response continues: all the items before it, oldest first. Fails with PREVIOUS_RESPONSE_NOT_FOUND
     or CONVERSATION_NOT_FOUND.
@@ -75,6 +91,8 @@ class HistoryServiceStub:
     """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]
     """Gets a response with its output; fails with RESPONSE_NOT_FOUND."""
+    ListResponses: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListResponsesRequest, _history_service_pb2.ListResponsesResponse]
+    """Lists the caller's responses, without their output, by the time of their creation."""
     DeleteResponse: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.DeleteResponseRequest, _history_service_pb2.DeleteResponseResponse]
     """Deletes a response. What it left in a conversation stays there."""
     ListInputItems: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListInputItemsRequest, _history_service_pb2.ListInputItemsResponse]
@@ -92,19 +110,35 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     GetConversation: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetConversationRequest, _history_service_pb2.GetConversationResponse]  # type: ignore[assignment]
     """Gets a conversation; fails with CONVERSATION_NOT_FOUND."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListConversationsRequest, _history_service_pb2.ListConversationsResponse]  # type: ignore[assignment]
-    """Lists the caller's conversations by the time of their creation."""
+    """Lists the caller's conversations, those that are archived or those that are not."""
     UpdateConversation: _aio.UnaryUnaryMultiCallable[_history_service_pb2.UpdateConversationRequest, _history_service_pb2.UpdateConversationResponse]  # type: ignore[assignment]
-    """Replaces what a client may change of a conversation."""
+    """Changes what is given of a conversation, and leaves the rest as it is. Fails with ITEM_NOT_FOUND when the item to be
+    made active is not in it.
+    """
     DeleteConversation: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteConversationRequest, _history_service_pb2.DeleteConversationResponse]  # type: ignore[assignment]
     """Deletes a conversation with the items and the responses in it."""
+    SearchConversations: _aio.UnaryUnaryMultiCallable[_history_service_pb2.SearchConversationsRequest, _history_service_pb2.SearchConversationsResponse]  # type: ignore[assignment]
+    """Finds the caller's conversations that have an item, or a title, with all words of the query in it; newest match first."""
+    ImportConversation: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ImportConversationRequest, _history_service_pb2.ImportConversationResponse]  # type: ignore[assignment]
+    """Creates a conversation with all its branches and times, as another system, or an export, had it."""
+    ListForks: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListForksRequest, _history_service_pb2.ListForksResponse]  # type: ignore[assignment]
+    """Lists where a conversation's branches part, oldest fork first."""
     CreateItems: _aio.UnaryUnaryMultiCallable[_history_service_pb2.CreateItemsRequest, _history_service_pb2.CreateItemsResponse]  # type: ignore[assignment]
-    """Appends up to 20 items to a conversation."""
+    """Appends up to 20 items to a conversation, after its active item."""
     ListItems: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListItemsRequest, _history_service_pb2.ListItemsResponse]  # type: ignore[assignment]
-    """Lists a conversation's items in the order in which they follow one another."""
+    """Lists a conversation's items: those of the branch that is shown, in the order in which they follow one another, or those
+    of all branches, in the order in which they came.
+    """
     GetItem: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetItemRequest, _history_service_pb2.GetItemResponse]  # type: ignore[assignment]
     """Gets one item of a conversation; fails with ITEM_NOT_FOUND."""
     DeleteItem: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteItemRequest, _history_service_pb2.DeleteItemResponse]  # type: ignore[assignment]
     """Deletes one item of a conversation."""
+    UpdateFeedback: _aio.UnaryUnaryMultiCallable[_history_service_pb2.UpdateFeedbackRequest, _history_service_pb2.UpdateFeedbackResponse]  # type: ignore[assignment]
+    """Keeps what the caller thinks of an item of a conversation, in place of what they thought before."""
+    GetFeedback: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetFeedbackRequest, _history_service_pb2.GetFeedbackResponse]  # type: ignore[assignment]
+    """Gets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
+    DeleteFeedback: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteFeedbackRequest, _history_service_pb2.DeleteFeedbackResponse]  # type: ignore[assignment]
+    """Forgets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
     LoadContext: _aio.UnaryUnaryMultiCallable[_history_service_pb2.LoadContextRequest, _history_service_pb2.LoadContextResponse]  # type: ignore[assignment]
     """Loads what a new response continues: all the items before it, oldest first. Fails with PREVIOUS_RESPONSE_NOT_FOUND
     or CONVERSATION_NOT_FOUND.
@@ -129,6 +163,8 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     """Cancels a background response: at once when it is queued, through its runner when it runs, not at all when it has ended."""
     GetResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetResponseRequest, _history_service_pb2.GetResponseResponse]  # type: ignore[assignment]
     """Gets a response with its output; fails with RESPONSE_NOT_FOUND."""
+    ListResponses: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListResponsesRequest, _history_service_pb2.ListResponsesResponse]  # type: ignore[assignment]
+    """Lists the caller's responses, without their output, by the time of their creation."""
     DeleteResponse: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteResponseRequest, _history_service_pb2.DeleteResponseResponse]  # type: ignore[assignment]
     """Deletes a response. What it left in a conversation stays there."""
     ListInputItems: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListInputItemsRequest, _history_service_pb2.ListInputItemsResponse]  # type: ignore[assignment]
@@ -161,7 +197,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ListConversationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ListConversationsResponse, _abc.Awaitable[_history_service_pb2.ListConversationsResponse]]:
-        """Lists the caller's conversations by the time of their creation."""
+        """Lists the caller's conversations, those that are archived or those that are not."""
 
     @_abc_1.abstractmethod
     def UpdateConversation(
@@ -169,7 +205,9 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.UpdateConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.UpdateConversationResponse, _abc.Awaitable[_history_service_pb2.UpdateConversationResponse]]:
-        """Replaces what a client may change of a conversation."""
+        """Changes what is given of a conversation, and leaves the rest as it is. Fails with ITEM_NOT_FOUND when the item to be
+        made active is not in it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteConversation(
@@ -180,12 +218,36 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a conversation with the items and the responses in it."""
 
     @_abc_1.abstractmethod
+    def SearchConversations(
+        self,
+        request: _history_service_pb2.SearchConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.SearchConversationsResponse, _abc.Awaitable[_history_service_pb2.SearchConversationsResponse]]:
+        """Finds the caller's conversations that have an item, or a title, with all words of the query in it; newest match first."""
+
+    @_abc_1.abstractmethod
+    def ImportConversation(
+        self,
+        request: _history_service_pb2.ImportConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.ImportConversationResponse, _abc.Awaitable[_history_service_pb2.ImportConversationResponse]]:
+        """Creates a conversation with all its branches and times, as another system, or an export, had it."""
+
+    @_abc_1.abstractmethod
+    def ListForks(
+        self,
+        request: _history_service_pb2.ListForksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.ListForksResponse, _abc.Awaitable[_history_service_pb2.ListForksResponse]]:
+        """Lists where a conversation's branches part, oldest fork first."""
+
+    @_abc_1.abstractmethod
     def CreateItems(
         self,
         request: _history_service_pb2.CreateItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.CreateItemsResponse, _abc.Awaitable[_history_service_pb2.CreateItemsResponse]]:
-        """Appends up to 20 items to a conversation."""
+        """Appends up to 20 items to a conversation, after its active item."""
 
     @_abc_1.abstractmethod
     def ListItems(
@@ -193,7 +255,9 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ListItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ListItemsResponse, _abc.Awaitable[_history_service_pb2.ListItemsResponse]]:
-        """Lists a conversation's items in the order in which they follow one another."""
+        """Lists a conversation's items: those of the branch that is shown, in the order in which they follow one another, or those
+        of all branches, in the order in which they came.
+        """
 
     @_abc_1.abstractmethod
     def GetItem(
@@ -210,6 +274,30 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.DeleteItemResponse, _abc.Awaitable[_history_service_pb2.DeleteItemResponse]]:
         """Deletes one item of a conversation."""
+
+    @_abc_1.abstractmethod
+    def UpdateFeedback(
+        self,
+        request: _history_service_pb2.UpdateFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.UpdateFeedbackResponse, _abc.Awaitable[_history_service_pb2.UpdateFeedbackResponse]]:
+        """Keeps what the caller thinks of an item of a conversation, in place of what they thought before."""
+
+    @_abc_1.abstractmethod
+    def GetFeedback(
+        self,
+        request: _history_service_pb2.GetFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.GetFeedbackResponse, _abc.Awaitable[_history_service_pb2.GetFeedbackResponse]]:
+        """Gets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeleteFeedback(
+        self,
+        request: _history_service_pb2.DeleteFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.DeleteFeedbackResponse, _abc.Awaitable[_history_service_pb2.DeleteFeedbackResponse]]:
+        """Forgets what the caller thinks of an item; fails with FEEDBACK_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def LoadContext(
@@ -282,6 +370,14 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.GetResponseResponse, _abc.Awaitable[_history_service_pb2.GetResponseResponse]]:
         """Gets a response with its output; fails with RESPONSE_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListResponses(
+        self,
+        request: _history_service_pb2.ListResponsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_service_pb2.ListResponsesResponse, _abc.Awaitable[_history_service_pb2.ListResponsesResponse]]:
+        """Lists the caller's responses, without their output, by the time of their creation."""
 
     @_abc_1.abstractmethod
     def DeleteResponse(
