@@ -56,8 +56,11 @@ class Conversation:
     """A place where items follow one another.
 
     Attributes:
+        title: What people see; empty until there is one.
+        archived: Whether it is put away.
         next_seq: The rank that the next item gets.
-        leaf_id: The last item; `None` while there is none.
+        leaf_id: The active item, the last one shown, which the next item follows; `None` before the first.
+        switch_count: How often another item was made active; while it is 0 there is one branch, in order of rank.
     """
 
     id: str
@@ -66,8 +69,51 @@ class Conversation:
     title: str
     create_time_us: int
     update_time_us: int
+    archived: bool = False
     next_seq: int = 0
     leaf_id: str | None = None
+    switch_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationChanges:
+    """What is to become of a conversation; what is `None` stays as it is.
+
+    Attributes:
+        metadata: All pairs, in place of those there are.
+        title: The title; empty to have one made of the next turn.
+        archived: Whether it is put away.
+        active_item_id: The item to be made active; empty for none, that is, to begin anew.
+    """
+
+    metadata: Mapping[str, str] | None = None
+    title: str | None = None
+    archived: bool | None = None
+    active_item_id: str | None = None
+
+
+class ConversationTime(StrEnum):
+    """The times by which conversations can be listed."""
+
+    CREATED = "create_time_us"
+    UPDATED = "update_time_us"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationFilter:
+    """Which conversations are listed, and by which time.
+
+    Attributes:
+        archived: Whether those that are put away are listed, or those that are not.
+        order_by: The time by which they are listed.
+        min_create_time_us: The earliest time of creation; `None` for no bound.
+        max_create_time_us: The first time of creation that is too late; `None` for no bound.
+    """
+
+    archived: bool = False
+    order_by: ConversationTime = ConversationTime.CREATED
+    min_create_time_us: int | None = None
+    max_create_time_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +150,10 @@ class Response:
     """One run of a model.
 
     Attributes:
-        leaf_id: The last placed item of the path that ends with this response; `None` while there is none.
-        next_seq: The rank that an item after `leaf_id` gets.
+        leaf_id: The last placed item of the path that ends with this response; `None` while there is none. In a
+            conversation, until the response joins it, this is the item that was active when the response was made.
+        next_seq: The rank that an item after `leaf_id` gets at least.
+        switch_count: The conversation's when the response was made: while it is the same, the branch is.
         body: OpenAI's `response` object without its output.
         background: Whether it is queued first, and then run by whoever claims it.
         attempt: How many runners have claimed it: the fencing token, as only the present one may end the response. 0 is
@@ -122,6 +170,7 @@ class Response:
     conversation_id: str | None = None
     leaf_id: str | None = None
     next_seq: int = 0
+    switch_count: int = 0
     background: bool = False
     attempt: int = 0
 

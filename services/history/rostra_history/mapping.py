@@ -12,12 +12,28 @@ from rostra.common.v1.page_pb2 import Order
 from rostra.common.v1.page_pb2 import PageRequest as PageMessage
 from rostra.history.v1 import conversation_pb2, item_pb2, response_pb2
 from rostra.history.v1.history_service_pb2 import (
+    CONVERSATION_TIME_UPDATED,
     ClaimResponseResponse,
     CreateResponseRequest,
     FinishResponseRequest,
+    ListConversationsRequest,
     RenewLeasesResponse,
+    UpdateConversationRequest,
 )
-from rostra_history.domain import Claim, Conversation, Item, Job, Lease, PageRequest, Renewal, Response, ResponseStatus
+from rostra_history.domain import (
+    Claim,
+    Conversation,
+    ConversationChanges,
+    ConversationFilter,
+    ConversationTime,
+    Item,
+    Job,
+    Lease,
+    PageRequest,
+    Renewal,
+    Response,
+    ResponseStatus,
+)
 from rostra_history.drafts import NewItem
 from rostra_history.validation import page_request, parse_json
 from rostra_kit.errors import InvalidArgumentError
@@ -42,6 +58,29 @@ def conversation_message(conversation: Conversation) -> conversation_pb2.Convers
         title=conversation.title,
         create_time=_timestamp(conversation.create_time_us),
         update_time=_timestamp(conversation.update_time_us),
+        archived=conversation.archived,
+        active_item_id=conversation.leaf_id or "",
+    )
+
+
+def conversation_changes(request: UpdateConversationRequest) -> ConversationChanges:
+    """Return what is to become of a conversation."""
+    return ConversationChanges(
+        metadata=request.metadata.pairs if request.HasField("metadata") else None,
+        title=request.title if request.HasField("title") else None,
+        archived=request.archived if request.HasField("archived") else None,
+        active_item_id=request.active_item_id if request.HasField("active_item_id") else None,
+    )
+
+
+def conversation_filter(request: ListConversationsRequest) -> ConversationFilter:
+    """Return which conversations are asked for."""
+    by_update = request.order_by == CONVERSATION_TIME_UPDATED
+    return ConversationFilter(
+        archived=request.archived,
+        order_by=ConversationTime.UPDATED if by_update else ConversationTime.CREATED,
+        min_create_time_us=request.min_create_time.ToMicroseconds() if request.HasField("min_create_time") else None,
+        max_create_time_us=request.max_create_time.ToMicroseconds() if request.HasField("max_create_time") else None,
     )
 
 

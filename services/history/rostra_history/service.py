@@ -7,6 +7,8 @@ from typing import Any
 from rostra_history.domain import (
     Context,
     Conversation,
+    ConversationChanges,
+    ConversationFilter,
     Item,
     ItemKind,
     Job,
@@ -76,18 +78,20 @@ class HistoryService:
         """Return the conversation."""
         return await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
 
-    async def list_conversations(self, *, owner: str, page: PageRequest) -> Page[Conversation]:
-        """Return a page of the owner's conversations by the time of their creation."""
-        return await self._store.conversations.list_page(owner=owner, page=page)
+    async def list_conversations(
+        self, *, owner: str, wanted: ConversationFilter, page: PageRequest
+    ) -> Page[Conversation]:
+        """Return a page of the owner's conversations."""
+        return await self._store.conversations.list_page(owner=owner, wanted=wanted, page=page)
 
     async def update_conversation(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None
+        self, *, owner: str, conversation_id: str, changes: ConversationChanges
     ) -> Conversation:
-        """Replace the metadata and the title, each unless it is `None`."""
-        check_metadata(metadata or {})
-        check_title(title)
+        """Change what is given of the conversation."""
+        check_metadata(changes.metadata or {})
+        check_title(changes.title)
         return await self._store.conversations.update(
-            owner=owner, conversation_id=conversation_id, metadata=metadata, title=title, now_us=self._now_us()
+            owner=owner, conversation_id=conversation_id, changes=changes, now_us=self._now_us()
         )
 
     async def delete_conversation(self, *, owner: str, conversation_id: str) -> None:

@@ -12,6 +12,8 @@ from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra_history.mapping import (
     attempt_of,
     claim_message,
+    conversation_changes,
+    conversation_filter,
     conversation_message,
     item_message,
     item_messages,
@@ -60,7 +62,9 @@ class HistoryServicer(HistoryServiceServicer):
         self, request: pb.ListConversationsRequest, context: Context
     ) -> pb.ListConversationsResponse:
         """See the contract in history_service.proto."""
-        page = await self._service.list_conversations(owner=_owner(), page=page_of(request.page))
+        page = await self._service.list_conversations(
+            owner=_owner(), wanted=conversation_filter(request), page=page_of(request.page)
+        )
         return pb.ListConversationsResponse(
             conversations=map(conversation_message, page.elements), has_more=page.has_more
         )
@@ -70,10 +74,7 @@ class HistoryServicer(HistoryServiceServicer):
     ) -> pb.UpdateConversationResponse:
         """See the contract in history_service.proto."""
         conversation = await self._service.update_conversation(
-            owner=_owner(),
-            conversation_id=request.conversation_id,
-            metadata=request.metadata.pairs if request.HasField("metadata") else None,
-            title=request.title if request.HasField("title") else None,
+            owner=_owner(), conversation_id=request.conversation_id, changes=conversation_changes(request)
         )
         return pb.UpdateConversationResponse(conversation=conversation_message(conversation))
 

@@ -11,10 +11,22 @@ For all methods of all stores:
 - A page whose `after_id` names no element of the list raises `InvalidArgumentError` for `after`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from rostra_history.domain import Claim, Conversation, Item, Job, Lease, Page, PageRequest, Renewal, Response
+from rostra_history.domain import (
+    Claim,
+    Conversation,
+    ConversationChanges,
+    ConversationFilter,
+    Item,
+    Job,
+    Lease,
+    Page,
+    PageRequest,
+    Renewal,
+    Response,
+)
 
 
 class ConversationStore(Protocol):
@@ -29,16 +41,23 @@ class ConversationStore(Protocol):
     async def get(self, *, owner: str, conversation_id: str) -> Conversation:
         """Return the conversation, or raise `ConversationNotFound`."""
 
-    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Conversation]:
-        """Return a page of the owner's conversations by creation time, then id."""
+    async def list_page(self, *, owner: str, wanted: ConversationFilter, page: PageRequest) -> Page[Conversation]:
+        """Return a page of the owner's conversations by the time that `wanted` names, then id.
+
+        The page begins after the place that the conversation `after_id` has now, whether it is wanted itself or not:
+        a client may archive what it pages through.
+        """
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, changes: ConversationChanges, now_us: int
     ) -> Conversation:
-        """Replace the metadata and the title, each unless it is `None`, and return the outcome.
+        """Change what is given, all of it at once, and return the outcome.
+
+        To make another item active than the one that is counts as a switch.
 
         Raises:
             ConversationNotFound: There is none.
+            ItemNotFound: The item to be made active is no member, or is deleted; then nothing is changed.
         """
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:

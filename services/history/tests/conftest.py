@@ -9,7 +9,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from rostra_history.documentdb_store import open_documentdb_store
-from rostra_history.domain import Claim, Item, Job, Lease, PageRequest, ResponseStatus
+from rostra_history.domain import (
+    Claim,
+    Conversation,
+    ConversationChanges,
+    ConversationFilter,
+    Item,
+    Job,
+    Lease,
+    PageRequest,
+    ResponseStatus,
+)
 from rostra_history.drafts import NewItem
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
@@ -107,6 +117,17 @@ class User:
 
     async def say(self, conversation_id: str, *texts: str) -> list[Item]:
         return await self.service.create_items(owner=self.owner, conversation_id=conversation_id, items=messages(texts))
+
+    async def change(self, conversation_id: str, **changes) -> Conversation:
+        return await self.service.update_conversation(
+            owner=self.owner, conversation_id=conversation_id, changes=ConversationChanges(**changes)
+        )
+
+    async def listed(self, *, after_id: str | None = None, descending: bool = True, **wanted) -> list[str]:
+        """Return the names of the conversations on a page."""
+        page = PageRequest(limit=100, after_id=after_id, descending=descending)
+        listed = await self.service.list_conversations(owner=self.owner, wanted=ConversationFilter(**wanted), page=page)
+        return [conversation.id for conversation in listed.elements]
 
     async def begin(
         self,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rostra_history.domain import PageRequest
+from rostra_history.domain import ConversationFilter, ConversationTime, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound, ResponseNotFound
 from rostra_kit.errors import InvalidArgumentError
 
@@ -29,25 +29,20 @@ async def test_metadata_comes_back_exactly(service, user) -> None:
     assert loaded.metadata == metadata
 
 
-async def test_update_replaces_metadata_and_keeps_an_absent_title(service, user) -> None:
+async def test_update_changes_what_is_given_and_keeps_the_rest(service, user) -> None:
     conversation_id = await user.conversation()
-    key = {"owner": user.owner, "conversation_id": conversation_id}
-    first = await service.update_conversation(**key, metadata={"a": "1"}, title="Trip\x00")
-    second = await service.update_conversation(**key, metadata={"b": "2"}, title=None)
-    assert (second.metadata, second.title) == ({"b": "2"}, "Trip\x00")
+    first = await user.change(conversation_id, metadata={"a": "1"}, title="Trip\x00", archived=True)
+    second = await user.change(conversation_id, metadata={"b": "2"})
+    assert (second.metadata, second.title, second.archived) == ({"b": "2"}, "Trip\x00", True)
     assert second.update_time_us > first.update_time_us
-    assert await service.get_conversation(**key) == second
-    assert (await service.update_conversation(**key, metadata={}, title="")).title == ""
+    assert await service.get_conversation(owner=user.owner, conversation_id=conversation_id) == second
+    third = await user.change(conversation_id, metadata={}, title="", archived=False)
+    assert (third.metadata, third.title, third.archived) == ({}, "", False)
 
 
-async def test_update_does_not_lose_parallel_items(service, user) -> None:
+async def test_update_does_not_lose_parallel_items(user) -> None:
     conversation_id = await user.conversation()
-    updates = [
-        service.update_conversation(
-            owner=user.owner, conversation_id=conversation_id, metadata={"n": str(n)}, title=None
-        )
-        for n in range(10)
-    ]
+    updates = [user.change(conversation_id, metadata={"n": str(n)}) for n in range(10)]
     await asyncio.gather(*updates, *(user.say(conversation_id, str(n)) for n in range(10)))
     assert sorted(await user.texts(conversation_id)) == sorted(map(str, range(10)))
 
@@ -59,7 +54,9 @@ async def test_pages_show_every_conversation_once(service, user, descending) -> 
     seen, after_id, more = [], None, True
     while more:
         page = await service.list_conversations(
-            owner=user.owner, page=PageRequest(limit=3, after_id=after_id, descending=descending)
+            owner=user.owner,
+            wanted=ConversationFilter(),
+            page=PageRequest(limit=3, after_id=after_id, descending=descending),
         )
         seen += [conversation.id for conversation in page.elements]
         after_id, more = seen[-1], page.has_more
@@ -70,20 +67,73 @@ async def test_conversations_of_one_moment_are_paged_by_id(store, new_user) -> N
     user = new_user()
     user.service._now_us = lambda: 1_800_000_000_000_000
     created = sorted([await user.conversation() for _ in range(5)])
-    first = await store.conversations.list_page(owner=user.owner, page=PageRequest(limit=2, descending=False))
+    first = await store.conversations.list_page(
+        owner=user.owner, wanted=ConversationFilter(), page=PageRequest(limit=2, descending=False)
+    )
     after_id = first.elements[-1].id
     rest = await store.conversations.list_page(
-        owner=user.owner, page=PageRequest(limit=3, after_id=after_id, descending=False)
+        owner=user.owner,
+        wanted=ConversationFilter(),
+        page=PageRequest(limit=3, after_id=after_id, descending=False),
     )
     assert [conversation.id for conversation in [*first.elements, *rest.elements]] == created
     assert (first.has_more, rest.has_more) == (True, False)
 
 
-async def test_unknown_after_is_an_invalid_argument(service, user, new_user) -> None:
+async def test_list_shows_the_archived_or_the_others(user) -> None:
+    ids = [await user.conversation() for _ in range(4)]
+    for conversation_id in ids[1:3]:
+        await user.change(conversation_id, archived=True)
+    assert await user.listed() == [ids[3], ids[0]]
+    assert await user.listed(archived=True) == [ids[2], ids[1]]
+    await user.change(ids[2], archived=False)
+    assert await user.listed() == [ids[3], ids[2], ids[0]]
+    assert await user.listed(archived=True) == [ids[1]]
+
+
+async def test_page_begins_after_a_conversation_that_was_just_archived(user) -> None:
+    ids = [await user.conversation() for _ in range(3)]
+    await user.change(ids[1], archived=True)
+    assert await user.listed(after_id=ids[1]) == [ids[0]]
+
+
+async def test_list_by_update_time_follows_every_change(user) -> None:
+    ids = [await user.conversation("one") for _ in range(4)]
+    await user.say(ids[1], "two")
+    await user.change(ids[0], title="New")
+    order = [ids[0], ids[1], ids[3], ids[2]]
+    assert await user.listed(order_by=ConversationTime.UPDATED) == order
+    assert await user.listed(order_by=ConversationTime.UPDATED, descending=False) == order[::-1]
+    assert await user.listed(order_by=ConversationTime.UPDATED, after_id=ids[1]) == [ids[3], ids[2]]
+    await user.change(ids[3], title="Newer")
+    # The page begins after the place that the conversation has now.
+    assert await user.listed(order_by=ConversationTime.UPDATED, after_id=ids[3]) == [ids[0], ids[1], ids[2]]
+
+
+@pytest.mark.parametrize("order_by", list(ConversationTime))
+@pytest.mark.parametrize("descending", [True, False])
+async def test_list_is_bounded_by_time_of_creation(service, user, order_by, descending) -> None:
+    ids = [await user.conversation() for _ in range(6)]
+    times = [
+        (await service.get_conversation(owner=user.owner, conversation_id=conversation_id)).create_time_us
+        for conversation_id in ids
+    ]
+    wanted = {"order_by": order_by, "descending": descending}
+    turn = -1 if descending else 1
+    assert await user.listed(**wanted, min_create_time_us=times[1], max_create_time_us=times[4]) == ids[1:4][::turn]
+    assert await user.listed(**wanted, min_create_time_us=times[5]) == ids[5:]
+    assert await user.listed(**wanted, max_create_time_us=times[0]) == []
+    after = ids[3] if descending else ids[1]
+    rest = ids[2:3] if descending else ids[2:4]
+    bounds = {"min_create_time_us": times[2], "max_create_time_us": times[4]}
+    assert await user.listed(**wanted, **bounds, after_id=after) == rest
+
+
+async def test_unknown_after_is_an_invalid_argument(user, new_user) -> None:
     foreign = await new_user().conversation()
     for after_id in ("conv_unknown", foreign):
         with pytest.raises(InvalidArgumentError) as caught:
-            await service.list_conversations(owner=user.owner, page=PageRequest(limit=3, after_id=after_id))
+            await user.listed(after_id=after_id)
         assert caught.value.param == "after"
 
 
@@ -102,8 +152,7 @@ async def test_deleted_conversation_takes_its_thread_along(service, user) -> Non
         await service.get_response(owner=user.owner, response_id=response_id)
     with pytest.raises(ItemNotFound):
         await service.load_context(owner=user.owner, previous_response_id="", conversation_id="", item_ids=[first.id])
-    page = await service.list_conversations(owner=user.owner, page=PageRequest(limit=9))
-    assert page.elements == []
+    assert await user.listed() == []
 
 
 async def test_response_running_in_a_deleted_conversation_still_finishes(service, user) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
-from rostra_history.domain import Item, ItemKind, PageRequest, Response, ResponseStatus
+from rostra_history.domain import ConversationFilter, Item, ItemKind, PageRequest, Response, ResponseStatus
 from rostra_history.drafts import NewItem, response_items
 from rostra_history.errors import ConversationNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
@@ -187,7 +187,9 @@ async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut
     key = {"owner": user.owner, "conversation_id": conversation_id}
     with suppress(UnavailableError):
         await cut_store.conversations.delete(**key)
-    listed = (await store.conversations.list_page(owner=user.owner, page=PageRequest(limit=1))).elements
+    listed = (
+        await store.conversations.list_page(owner=user.owner, wanted=ConversationFilter(), page=PageRequest(limit=1))
+    ).elements
     with suppress(ConversationNotFound):
         assert await user.texts(conversation_id) == ["one", "q", "a"]
         assert listed

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteConcernError
 
 from rostra_history import documentdb_store
 from rostra_history.documentdb_store import open_documentdb_store
-from rostra_history.documentdb_store.places import Place, recall
+from rostra_history.documentdb_store.places import Place, first_append, moved, remembered
 from rostra_history.errors import ConversationNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import InvalidArgumentError, UnavailableError
@@ -77,25 +77,39 @@ async def test_certificates_are_read_at_the_start(tmp_path: Path) -> None:
             pass
 
 
-def append(key: str, count: int, leaf_id: str) -> dict:
-    return {"key": key, "count": count, "leaf_id": leaf_id}
+def append(key: str, count: int, leaf_id: str, **aside: str | None) -> dict:
+    return {"key": key, "count": count, "leaf_id": leaf_id, **aside}
 
 
-def test_places_are_recalled_by_key() -> None:
-    conversation = {
-        "next_seq": 7,
-        "leaf_id": "c2",
-        "appends": [append("a", 2, "a2"), append("b", 3, "b3"), append("c", 2, "c2")],
-    }
-    assert recall(conversation, "a") == Place(0, None)
-    assert recall(conversation, "b") == Place(2, "a2")
-    assert recall(conversation, "c") == Place(5, "b3")
-    assert recall(conversation, "unknown") == Place(7, "c2")
+def move(leaf_id: str | None) -> dict:
+    return moved(leaf_id)["$push"]["appends"]["$each"][0]
+
+
+def places(next_seq: int, *entries: dict) -> dict[str, Place]:
+    """Return the places that a conversation remembers by the last item there."""
+    return {append.leaf_id: append.place for append in remembered({"next_seq": next_seq, "appends": entries})}
+
+
+def test_append_follows_the_one_before() -> None:
+    entries = [*first_append("a2", 2), append("b", 3, "b3"), append("c", 2, "c2")]
+    assert places(7, *entries) == {"a2": Place(0, None), "b3": Place(2, "a2"), "c2": Place(5, "b3")}
+    assert places(0, *first_append(None, 0)) == {}
+
+
+def test_append_follows_what_was_made_active() -> None:
+    entries = [append("a", 2, "a2"), move("a1"), append("b", 1, "b1"), move(None), append("c", 1, "c1")]
+    assert places(4, *entries) == {"a2": Place(0, None), "b1": Place(2, "a1"), "c1": Place(3, None)}
+
+
+def test_append_made_aside_follows_its_own_branch_and_is_followed_by_nothing() -> None:
+    entries = [append("a", 1, "a1"), append("b", 1, "b1", parent_id=None), append("c", 1, "c1")]
+    assert places(3, *entries) == {"a1": Place(0, None), "b1": Place(1, None), "c1": Place(2, "a1")}
 
 
 def test_forgotten_parent_is_a_name_that_no_item_has() -> None:
-    conversation = {"next_seq": 9, "leaf_id": "b2", "appends": [append("resp_b", 2, "b2")]}
-    assert recall(conversation, "resp_b") == Place(7, "resp_b")
+    entries = [append("x", 1, "x1", parent_id="p"), append("resp_b", 2, "b2"), append("c", 1, "c1")]
+    assert places(9, *entries) == {"x1": Place(5, "p"), "b2": Place(6, "resp_b"), "c1": Place(8, "b2")}
+    assert places(2, move(None), append("b", 2, "b2")) == {"b2": Place(0, None)}
 
 
 @pytest.mark.integration
@@ -109,7 +123,12 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
             "by_claim_time": database.responses.find(
                 {"run.claim_time_us": due, "run.lease_end_us": due, "deleting": False}, sort=[("run.claim_time_us", 1)]
             ),
-            "by_age": database.conversations.find({"owner": "u", "create_time_us": {"$lte": 5}}),
+            "by_create_time": database.conversations.find(
+                {"owner": "u", "archived": False, "create_time_us": {"$lte": 5}}, sort=[("create_time_us", -1)]
+            ),
+            "by_update_time": database.conversations.find(
+                {"owner": "u", "archived": True, "update_time_us": {"$gte": 5}}, sort=[("update_time_us", 1)]
+            ),
             "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
             "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from rostra_history.domain import PageRequest
+from rostra_history.domain import ConversationChanges, ConversationFilter, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
 from rostra_kit.errors import InvalidArgumentError
 
@@ -141,7 +141,7 @@ async def test_nothing_of_another_owner_is_found(service, user, new_user) -> Non
     page = PageRequest(limit=5)
     conversation_calls = [
         service.get_conversation(**key),
-        service.update_conversation(**key, metadata={}, title="mine"),
+        service.update_conversation(**key, changes=ConversationChanges(title="mine", active_item_id=item.id)),
         service.delete_conversation(**key),
         service.create_items(**key, items=[{"role": "user", "content": "x"}]),
         service.list_items(**key, page=page),
@@ -155,7 +155,7 @@ async def test_nothing_of_another_owner_is_found(service, user, new_user) -> Non
         await service.get_item(**key, item_id=item.id)
     with pytest.raises(ItemNotFound):
         await service.load_context(owner=thief, previous_response_id="", conversation_id="", item_ids=[item.id])
-    assert (await service.list_conversations(owner=thief, page=page)).elements == []
+    assert (await service.list_conversations(owner=thief, wanted=ConversationFilter(), page=page)).elements == []
     assert await user.texts(conversation_id) == ["one"]
 
 

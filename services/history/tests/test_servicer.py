@@ -128,6 +128,39 @@ async def test_lists_are_newest_first_unless_asked_otherwise(history: History) -
     assert [c.id for c in oldest.conversations] == ids
 
 
+async def test_conversations_are_listed_as_asked(history: History) -> None:
+    ids = [await history.new_conversation() for _ in range(3)]
+    key = {"conversation_id": ids[0]}
+    archived = (await history.call("UpdateConversation", **key, archived=True)).conversation
+    assert archived.archived
+    listed = await history.call("ListConversations", archived=True)
+    assert list(listed.conversations) == [archived]
+    assert (await history.call("UpdateConversation", **key, archived=False)).conversation.archived is False
+    by_update = await history.call("ListConversations", order_by=pb.CONVERSATION_TIME_UPDATED)
+    assert [c.id for c in by_update.conversations] == [ids[0], ids[2], ids[1]]
+    second = (await history.call("GetConversation", conversation_id=ids[1])).conversation
+    third = (await history.call("GetConversation", conversation_id=ids[2])).conversation
+    since = await history.call("ListConversations", min_create_time=second.create_time)
+    assert [c.id for c in since.conversations] == [ids[2], ids[1]]
+    between = await history.call(
+        "ListConversations", min_create_time=second.create_time, max_create_time=third.create_time
+    )
+    assert [c.id for c in between.conversations] == [ids[1]]
+
+
+async def test_active_item_is_told_and_moved(history: History) -> None:
+    conversation_id = await history.new_conversation("one", "two")
+    key = {"conversation_id": conversation_id}
+    two, one = (await history.call("ListItems", **key)).items
+    assert (await history.call("GetConversation", **key)).conversation.active_item_id == two.id
+    moved = (await history.call("UpdateConversation", **key, active_item_id=one.id)).conversation
+    assert moved.active_item_id == one.id
+    assert (await history.call("UpdateConversation", **key, active_item_id="")).conversation.active_item_id == ""
+    with pytest.raises(NotFoundError) as caught:
+        await history.call("UpdateConversation", **key, active_item_id="msg_elsewhere")
+    assert caught.value.reason == ErrorReason.ERROR_REASON_ITEM_NOT_FOUND
+
+
 async def test_page_without_a_size_has_twenty_elements(history: History) -> None:
     conversation_id = await history.new_conversation(*map(str, range(20)))
     await history.call("CreateItems", conversation_id=conversation_id, items=[message("20")])

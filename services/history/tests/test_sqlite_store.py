@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rostra_history.sqlite_store import open_sqlite_store, schema
+from rostra_history.sqlite_store import conversations, open_sqlite_store, schema
 from rostra_history.sqlite_store.database import open_database
 from rostra_kit.errors import UnavailableError
 
@@ -90,7 +90,7 @@ async def test_failed_transaction_leaves_nothing_and_does_not_block(path: Path) 
 
         async def fail(connection) -> None:
             await connection.execute(
-                "INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0, 0, 0)"
+                "INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0, 0, 0, 0)"
             )
             raise LookupError
 
@@ -154,8 +154,8 @@ async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
     queries = {
         "run_by_age": "SELECT response_id FROM run WHERE claim_time_us <= 9 AND lease_end_us < 9 "
         "ORDER BY claim_time_us LIMIT 1",
-        "conversation_by_age": "SELECT * FROM conversation WHERE owner = 'u' AND (create_time_us, id) < (1, 'c') "
-        "ORDER BY create_time_us DESC, id DESC LIMIT 9",
+        "conversation_by_create_time": conversations._NEWEST.format(time="create_time_us"),
+        "conversation_by_update_time": conversations._OLDEST.format(time="update_time_us"),
         "item_by_conversation": "SELECT * FROM item WHERE owner = 'u' AND conversation_id = 'c' AND seq < 9 "
         "AND NOT deleted ORDER BY seq DESC LIMIT 9",
         "item_by_thread": "SELECT * FROM item WHERE owner = 'u' AND thread_id = 't' AND seq < 9 ORDER BY seq",
@@ -164,6 +164,8 @@ async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
     }
     async with open_database(path) as database:
         for index, query in queries.items():
-            plan = " ".join(row["detail"] for row in await database.fetch("EXPLAIN QUERY PLAN " + query))
+            plan = " ".join(
+                row["detail"] for row in await database.fetch("EXPLAIN QUERY PLAN " + query, [1] * query.count("?"))
+            )
             assert index in plan
             assert "TEMP B-TREE" not in plan

@@ -1,11 +1,10 @@
 """Conversations in Amazon DocumentDB."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pymongo import ReturnDocument
 
-from rostra_history.documentdb_store.database import Database, Document, existing
+from rostra_history.documentdb_store.database import Database, Document, existing, member
 from rostra_history.documentdb_store.documents import (
     conversation_document,
     item_document,
@@ -14,8 +13,9 @@ from rostra_history.documentdb_store.documents import (
     unfinished,
 )
 from rostra_history.documentdb_store.pages import unknown_start
-from rostra_history.domain import Conversation, Item, Page, PageRequest
-from rostra_history.errors import ConversationNotFound
+from rostra_history.documentdb_store.places import moved
+from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
+from rostra_history.errors import ConversationNotFound, ItemNotFound
 
 _WITHOUT_APPENDS = {"appends": 0}
 
@@ -45,16 +45,17 @@ class DocumentdbConversationStore:
             raise ConversationNotFound(conversation_id)
         return to_conversation(document)
 
-    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Conversation]:
+    async def list_page(self, *, owner: str, wanted: ConversationFilter, page: PageRequest) -> Page[Conversation]:
         """Return a page of the owner's conversations."""
+        time = wanted.order_by.value
 
         async def load() -> list[Document]:
-            query: dict[str, Any] = {"owner": owner, "deleting": False}
+            query = {"owner": owner, "archived": wanted.archived, "deleting": False} | _created(wanted)
             if page.after_id is not None:
-                start = await self._conversations.find_one(existing(owner, page.after_id), {"create_time_us": 1})
-                query |= _beyond(start or unknown_start(), descending=page.descending)
+                start = await self._conversations.find_one(existing(owner, page.after_id), {time: 1})
+                _begin_beyond(start or unknown_start(), query, time=time, descending=page.descending)
             direction = -1 if page.descending else 1
-            order = [("create_time_us", direction), ("_id", direction)]
+            order = [(time, direction), ("_id", direction)]
             async with self._conversations.find(query, _WITHOUT_APPENDS, sort=order, limit=page.limit + 1) as cursor:
                 return await cursor.to_list()
 
@@ -62,28 +63,44 @@ class DocumentdbConversationStore:
         return Page.cut([to_conversation(document) for document in documents], page.limit)
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, changes: ConversationChanges, now_us: int
     ) -> Conversation:
-        """Replace the metadata and the title, each unless it is `None`."""
-        changes: Document = {"update_time_us": now_us}
-        if metadata is not None:
-            changes["metadata"] = metadata_text(metadata)
-        if title is not None:
-            changes["title"] = title
-        update = self._conversations.find_one_and_update(
-            existing(owner, conversation_id),
-            {"$set": changes},
-            projection=_WITHOUT_APPENDS,
-            return_document=ReturnDocument.AFTER,
-        )
-        document = await self._database.write(update)
-        if document is None:
-            raise ConversationNotFound(conversation_id)
-        return to_conversation(document)
+        """Change what is given."""
+        return await self._database.write(self._update(owner, conversation_id, changes, now_us))
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation with its thread."""
         await self._database.write(self._delete(owner, conversation_id))
+
+    async def _update(
+        self, owner: str, conversation_id: str, changes: ConversationChanges, now_us: int
+    ) -> Conversation:
+        conversation = existing(owner, conversation_id)
+        document, values = None, _changed(changes) | {"update_time_us": now_us}
+        if changes.active_item_id is not None:
+            leaf_id = changes.active_item_id or None
+            await self._check_member(owner, conversation_id, leaf_id)
+            update = moved(leaf_id)
+            update["$set"] |= values
+            update["$inc"] = {"switch_count": 1}
+            document = await self._find_and_update(conversation | {"leaf_id": {"$ne": leaf_id}}, update)
+        # Where the item was active already, this is no switch.
+        document = document or await self._find_and_update(conversation, {"$set": values})
+        if document is None:
+            raise ConversationNotFound(conversation_id)
+        return to_conversation(document)
+
+    async def _check_member(self, owner: str, conversation_id: str, item_id: str | None) -> None:
+        if item_id is None or await self._database.items.find_one(member(owner, conversation_id, item_id), {"_id": 1}):
+            return
+        if await self._conversations.find_one(existing(owner, conversation_id), {"_id": 1}) is None:
+            raise ConversationNotFound(conversation_id)
+        raise ItemNotFound(item_id)
+
+    async def _find_and_update(self, query: Document, update: Document) -> Document | None:
+        return await self._conversations.find_one_and_update(
+            query, update, projection=_WITHOUT_APPENDS, return_document=ReturnDocument.AFTER
+        )
 
     async def _delete(self, owner: str, conversation_id: str) -> None:
         conversation = {"_id": conversation_id, "owner": owner}
@@ -98,11 +115,28 @@ class DocumentdbConversationStore:
         await self._conversations.delete_one(conversation)
 
 
-def _beyond(start: Document, *, descending: bool) -> dict[str, Any]:
-    """Return the filter for what follows `start` by age; the outer bound is the one that the index understands."""
+def _changed(changes: ConversationChanges) -> Document:
+    """Return the fields that get new values; which item is active is not among them."""
+    values: Document = {}
+    if changes.metadata is not None:
+        values["metadata"] = metadata_text(changes.metadata)
+    if changes.title is not None:
+        values["title"] = changes.title
+    if changes.archived is not None:
+        values["archived"] = changes.archived
+    return values
+
+
+def _created(wanted: ConversationFilter) -> Document:
+    """Return the filter for the times of creation that are wanted."""
+    bounds = {"$gte": wanted.min_create_time_us, "$lt": wanted.max_create_time_us}
+    given = {operator: time_us for operator, time_us in bounds.items() if time_us is not None}
+    return {"create_time_us": given} if given else {}
+
+
+def _begin_beyond(start: Document, query: Document, *, time: str, descending: bool) -> None:
+    """Narrow `query` to what follows `start` by `time`; the outer bound is the one that the index understands."""
     beyond, not_before = ("$lt", "$lte") if descending else ("$gt", "$gte")
-    time_us = start["create_time_us"]
-    return {
-        "create_time_us": {not_before: time_us},
-        "$or": [{"create_time_us": {beyond: time_us}}, {"_id": {beyond: start["_id"]}}],
-    }
+    bounds = query.setdefault(time, {})
+    bounds[not_before] = max(bounds.get(not_before, 0), start[time])
+    query["$or"] = [{time: {beyond: start[time]}}, {"_id": {beyond: start["_id"]}}]

@@ -61,6 +61,11 @@ def existing(owner: str, document_id: str) -> Document:
     return {"_id": document_id, "owner": owner, "deleting": False}
 
 
+def member(owner: str, conversation_id: str, item_id: str) -> Document:
+    """Return the filter for an item of the conversation that is not deleted."""
+    return {"_id": item_id, "owner": owner, "conversation_id": conversation_id, "deleted": False}
+
+
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """Open the database that the settings name."""

@@ -10,17 +10,17 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from rostra_history.documentdb_store.database import Document
+from rostra_history.documentdb_store.places import first_append
 from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
 
 
 def conversation_document(conversation: Conversation) -> Document:
-    """Return a new conversation's document; `appends` is what `places.reserve` remembers."""
+    """Return a new conversation's document; `appends` is what `places` remembers."""
     document = _document(conversation)
-    first = {"key": conversation.leaf_id, "count": conversation.next_seq, "leaf_id": conversation.leaf_id}
     return document | {
         "metadata": metadata_text(conversation.metadata),
         "deleting": False,
-        "appends": [first] if conversation.next_seq else [],
+        "appends": first_append(conversation.leaf_id, conversation.next_seq),
     }
 
 

@@ -5,7 +5,8 @@ from rostra_history.documentdb_store.database import Database
 
 async def create_indexes(database: Database) -> None:
     """Create the indexes that are absent, one at a time: the server builds one per collection at once."""
-    await database.conversations.create_index([("owner", 1), ("create_time_us", 1), ("_id", 1)], name="by_age")
+    for name, time in (("by_create_time", "create_time_us"), ("by_update_time", "update_time_us")):
+        await database.conversations.create_index([("owner", 1), ("archived", 1), (time, 1), ("_id", 1)], name=name)
     await database.items.create_index([("owner", 1), ("thread_id", 1), ("seq", 1)], name="by_thread")
     await database.items.create_index([("owner", 1), ("conversation_id", 1), ("seq", 1)], name="by_conversation")
     await database.items.create_index(

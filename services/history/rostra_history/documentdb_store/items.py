@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pymongo import ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from rostra_history.documentdb_store.database import Database, Document, existing
+from rostra_history.documentdb_store.database import Database, Document, existing, member
 from rostra_history.documentdb_store.documents import item_document, to_conversation, to_item
 from rostra_history.documentdb_store.pages import item_page
 from rostra_history.documentdb_store.places import reserve
@@ -30,8 +30,7 @@ class DocumentdbItemStore:
 
     async def get(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
         """Return a member of the conversation."""
-        member = _member(owner, conversation_id, item_id)
-        document = await self._database.read(self._items.find_one(member))
+        document = await self._database.read(self._items.find_one(member(owner, conversation_id, item_id)))
         if document is None:
             raise ItemNotFound(item_id)
         return to_item(document)
@@ -96,7 +95,7 @@ class DocumentdbItemStore:
         if conversation is None:
             raise ConversationNotFound(conversation_id)
         buried = await self._items.update_one(
-            _member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": ""}}
+            member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": ""}}
         )
         if not buried.matched_count:
             raise ItemNotFound(item_id)
@@ -134,7 +133,3 @@ async def insert_items(database: Database, items: Sequence[Item], *, attempt: in
 def _replacement(document: Document) -> ReplaceOne[Document]:
     identity = {name: document[name] for name in ("_id", "owner", "response_id", "kind")}
     return ReplaceOne(identity | {"attempt": {"$lt": document["attempt"]}}, document, upsert=True)
-
-
-def _member(owner: str, conversation_id: str, item_id: str) -> Document:
-    return {"_id": item_id, "owner": owner, "conversation_id": conversation_id, "deleted": False}

@@ -1,31 +1,43 @@
 """Conversations in SQLite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import aiosqlite
 
-from rostra_history.domain import Conversation, Item, Page, PageRequest
-from rostra_history.errors import ConversationNotFound
+from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
+from rostra_history.errors import ConversationNotFound, ItemNotFound
 from rostra_history.sqlite_store.database import Database
 from rostra_history.sqlite_store.rows import insert_items, metadata_text, page_start, to_conversation
 
 _INSERT = """
-INSERT INTO conversation (id, owner, metadata, title, create_time_us, update_time_us, next_seq, leaf_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO conversation (id, owner, metadata, title, create_time_us, update_time_us, archived, next_seq, leaf_id,
+    switch_count)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
-UPDATE conversation SET metadata = coalesce(?, metadata), title = coalesce(?, title), update_time_us = ?
+UPDATE conversation SET metadata = coalesce(?, metadata), title = coalesce(?, title), archived = coalesce(?, archived),
+    update_time_us = ?
 WHERE owner = ? AND id = ? RETURNING *
 """
+_SWITCH = """
+UPDATE conversation SET leaf_id = :leaf_id, switch_count = switch_count + 1
+WHERE owner = :owner AND id = :id AND leaf_id IS NOT :leaf_id
+"""
+_MEMBER = "SELECT 1 FROM item WHERE owner = ? AND conversation_id = ? AND id = ? AND NOT deleted"
 _GET = "SELECT * FROM conversation WHERE owner = ? AND id = ?"
-_PAGE_START = "SELECT create_time_us, id FROM conversation WHERE owner = ? AND id = ?"
+# `{time}` is the column by which the list is ordered.
+_PAGE_START = "SELECT {time}, id FROM conversation WHERE owner = ? AND id = ?"
 _OLDEST = """
-SELECT * FROM conversation WHERE owner = ? AND (create_time_us, id) > (?, ?) ORDER BY create_time_us, id LIMIT ?
+SELECT * FROM conversation WHERE owner = ? AND archived = ? AND ({time}, id) > (?, ?)
+    AND create_time_us >= ? AND create_time_us < ?
+ORDER BY {time}, id LIMIT ?
 """
 _NEWEST = """
-SELECT * FROM conversation WHERE owner = ? AND (create_time_us, id) < (?, ?)
-ORDER BY create_time_us DESC, id DESC LIMIT ?
+SELECT * FROM conversation WHERE owner = ? AND archived = ? AND ({time}, id) < (?, ?)
+    AND create_time_us >= ? AND create_time_us < ?
+ORDER BY {time} DESC, id DESC LIMIT ?
 """
+_LATEST_US = 2**63 - 1
 _DELETE_ITEMS = """
 DELETE FROM item WHERE owner = :owner AND thread_id = :id AND (response_id IS NULL OR response_id NOT IN (
     SELECT id FROM response WHERE owner = :owner AND thread_id = :id AND status IN ('queued', 'in_progress')))
@@ -50,8 +62,10 @@ class SqliteConversationStore:
             conversation.title,
             conversation.create_time_us,
             conversation.update_time_us,
+            conversation.archived,
             conversation.next_seq,
             conversation.leaf_id,
+            conversation.switch_count,
         )
 
         async def create(connection: aiosqlite.Connection) -> None:
@@ -67,23 +81,30 @@ class SqliteConversationStore:
             raise ConversationNotFound(conversation_id)
         return to_conversation(rows[0])
 
-    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Conversation]:
+    async def list_page(self, *, owner: str, wanted: ConversationFilter, page: PageRequest) -> Page[Conversation]:
         """Return a page of the owner's conversations."""
-        start: tuple[object, ...] = (2**63 - 1, "") if page.descending else (-1, "")
+        time = wanted.order_by.value
+        start: tuple[object, ...] = (_LATEST_US, "") if page.descending else (-1, "")
         if page.after_id is not None:
-            start = page_start(await self._database.fetch(_PAGE_START, (owner, page.after_id)))
-        query = _NEWEST if page.descending else _OLDEST
-        rows = await self._database.fetch(query, (owner, *start, page.limit + 1))
+            start = page_start(await self._database.fetch(_PAGE_START.format(time=time), (owner, page.after_id)))
+        bounds = (
+            -1 if wanted.min_create_time_us is None else wanted.min_create_time_us,
+            _LATEST_US if wanted.max_create_time_us is None else wanted.max_create_time_us,
+        )
+        query = (_NEWEST if page.descending else _OLDEST).format(time=time)
+        rows = await self._database.fetch(query, (owner, wanted.archived, *start, *bounds, page.limit + 1))
         return Page.cut([to_conversation(row) for row in rows], page.limit)
 
     async def update(
-        self, *, owner: str, conversation_id: str, metadata: Mapping[str, str] | None, title: str | None, now_us: int
+        self, *, owner: str, conversation_id: str, changes: ConversationChanges, now_us: int
     ) -> Conversation:
-        """Replace the metadata and the title, each unless it is `None`."""
+        """Change what is given."""
+        pairs = None if changes.metadata is None else metadata_text(changes.metadata)
+        values = (pairs, changes.title, changes.archived, now_us, owner, conversation_id)
 
         async def update(connection: aiosqlite.Connection) -> Conversation:
-            pairs = None if metadata is None else metadata_text(metadata)
-            values = (pairs, title, now_us, owner, conversation_id)
+            if changes.active_item_id is not None:
+                await _switch(connection, owner, conversation_id, changes.active_item_id or None)
             rows = list(await connection.execute_fetchall(_UPDATE, values))
             if not rows:
                 raise ConversationNotFound(conversation_id)
@@ -103,3 +124,12 @@ class SqliteConversationStore:
             await connection.execute(_DELETE_RESPONSES, key)
 
         await self._database.write(delete)
+
+
+async def _switch(connection: aiosqlite.Connection, owner: str, conversation_id: str, leaf_id: str | None) -> None:
+    """Make another item the active one, in a conversation that may not be there."""
+    if leaf_id is not None and not await connection.execute_fetchall(_MEMBER, (owner, conversation_id, leaf_id)):
+        if not await connection.execute_fetchall(_GET, (owner, conversation_id)):
+            raise ConversationNotFound(conversation_id)
+        raise ItemNotFound(leaf_id)
+    await connection.execute(_SWITCH, {"leaf_id": leaf_id, "owner": owner, "id": conversation_id})

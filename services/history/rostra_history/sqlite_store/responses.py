@@ -15,8 +15,8 @@ from rostra_kit.errors import AlreadyExistsError
 
 _INSERT = """
 INSERT INTO response (id, owner, thread_id, status, body, create_time_us, previous_response_id, conversation_id,
-    leaf_id, next_seq, background, attempt)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+    leaf_id, next_seq, switch_count, background, attempt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 _INSERT_RUN = """
 INSERT INTO run (response_id, claim_time_us, lease_end_us, tries, cancel_requested, request_body, caller)
@@ -65,6 +65,7 @@ class SqliteResponseStore:
             response.conversation_id,
             response.leaf_id,
             response.next_seq,
+            response.switch_count,
             response.background,
             response.attempt,
         )

@@ -19,7 +19,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 def to_conversation(row: Row) -> Conversation:
     """Return the conversation that a row of `conversation` holds."""
-    return Conversation(**{**_fields(row), "metadata": json.loads(row["metadata"])})
+    values = {"metadata": json.loads(row["metadata"]), "archived": bool(row["archived"])}
+    return Conversation(**{**_fields(row), **values})
 
 
 def to_item(row: Row) -> Item:

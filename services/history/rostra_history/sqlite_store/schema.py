@@ -76,6 +76,14 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         SELECT id, create_time_us + 4200000000, 0, 0, 0 FROM response WHERE status = 'in_progress'
         """,
     ),
+    (
+        "ALTER TABLE conversation ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE conversation ADD COLUMN switch_count INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE response ADD COLUMN switch_count INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX conversation_by_age",
+        "CREATE INDEX conversation_by_create_time ON conversation (owner, archived, create_time_us, id)",
+        "CREATE INDEX conversation_by_update_time ON conversation (owner, archived, update_time_us, id)",
+    ),
 )
 
 
