@@ -1,6 +1,8 @@
 """Items on their way into the store: checked, named, and placed where their place is known already."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,13 @@ def conversation_items(items: Sequence[Any], *, owner: str, conversation_id: str
         )
         for item, param in zip(normal_items, params, strict=True)
     ]
+
+
+def parsed(items: Iterable[NewItem]) -> Iterator[Any]:
+    """Return the bodies of items as parsed JSON, without those that this cannot be done with."""
+    for item in items:
+        with suppress(ValueError, RecursionError):
+            yield json.loads(item.body)
 
 
 def response_items(items: Sequence[NewItem], *, response: Response, kind: ItemKind, now_us: int) -> list[Item]:

@@ -17,11 +17,12 @@ from rostra_history.domain import (
     Response,
     ResponseStatus,
 )
-from rostra_history.drafts import NewItem, conversation_items, response_items
+from rostra_history.drafts import NewItem, conversation_items, parsed, response_items
 from rostra_history.errors import LeaseLost, PreviousResponseNotFound, ResponseNotFound
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import HistoryStore
 from rostra_history.thread import path_to, place
+from rostra_history.titles import title_of
 from rostra_history.validation import check_metadata, check_title
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
@@ -63,7 +64,7 @@ class HistoryService:
             id=conversation_id,
             owner=owner,
             metadata=dict(metadata),
-            title="",
+            title=title_of(items),
             create_time_us=now_us,
             update_time_us=now_us,
             next_seq=len(placed),
@@ -106,6 +107,7 @@ class HistoryService:
             owner=owner, conversation_id=conversation_id, items=unplaced, now_us=now_us
         )
         self._metrics.items_stored.labels("direct").inc(len(placed))
+        await self._name(owner, conversation_id, title_of(items), now_us)
         return placed
 
     async def list_items(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
@@ -162,6 +164,7 @@ class HistoryService:
         """
         _check_exclusive(previous_response_id, conversation_id)
         now_us = self._now_us()
+        title = ""
         response = Response(
             id=response_id,
             owner=owner,
@@ -179,11 +182,13 @@ class HistoryService:
                 response, thread_id=previous.thread_id, leaf_id=previous.leaf_id, next_seq=previous.next_seq
             )
         elif conversation_id:
-            await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+            conversation = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+            title = "" if conversation.title else title_of(parsed(items))
         given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
         claim_time_us = now_us if job else now_us + self._abandoned_after_us
         await self._store.responses.create(response.followed_by(given), given, claim_time_us=claim_time_us, job=job)
         self._metrics.items_stored.labels(ItemKind.INPUT).inc(len(given))
+        await self._name(owner, conversation_id, title, now_us)
 
     async def finish_response(
         self,
@@ -227,6 +232,12 @@ class HistoryService:
     async def delete_user_data(self, *, owner: str) -> None:
         """Delete everything that the owner stored."""
         await self._store.delete_owner(owner=owner)
+
+    async def _name(self, owner: str, conversation_id: str, title: str, now_us: int) -> None:
+        if title:
+            await self._store.conversations.name(
+                owner=owner, conversation_id=conversation_id, title=title, now_us=now_us
+            )
 
     async def _continued_response(self, owner: str, response_id: str) -> Response:
         try:

@@ -60,6 +60,9 @@ class ConversationStore(Protocol):
             ItemNotFound: The item to be made active is no member, or is deleted; then nothing is changed.
         """
 
+    async def name(self, *, owner: str, conversation_id: str, title: str, now_us: int) -> None:
+        """Give the conversation a title if it has none; one that has, or is not there, stays as it is."""
+
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation and all items and responses of its thread, or raise `ConversationNotFound`.
 

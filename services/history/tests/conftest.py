@@ -123,6 +123,10 @@ class User:
             owner=self.owner, conversation_id=conversation_id, changes=ConversationChanges(**changes)
         )
 
+    async def title(self, conversation_id: str) -> str:
+        conversation = await self.service.get_conversation(owner=self.owner, conversation_id=conversation_id)
+        return conversation.title
+
     async def listed(self, *, after_id: str | None = None, descending: bool = True, **wanted) -> list[str]:
         """Return the names of the conversations on a page."""
         page = PageRequest(limit=100, after_id=after_id, descending=descending)

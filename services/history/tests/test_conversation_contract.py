@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from rostra_history.domain import ConversationFilter, ConversationTime, PageRequest
+from rostra_history.drafts import NewItem
 from rostra_history.errors import ConversationNotFound, ItemNotFound, ResponseNotFound
 from rostra_kit.errors import InvalidArgumentError
 
@@ -178,3 +179,47 @@ async def test_deleted_owner_has_nothing_and_others_keep_theirs(service, user, n
     with pytest.raises(ResponseNotFound):
         await user.output(response_id)
     assert await other.texts(theirs) == ["theirs"]
+
+
+async def test_conversation_is_named_after_its_first_turn(service, user) -> None:
+    created = await user.conversation("What is a\nrostra?", "And")
+    by_items, by_response = await user.conversation(), await user.conversation()
+    assert await user.title(by_items) == ""
+    await user.say(by_items, "Hello there")
+    await user.begin("Run", conversation=by_response)
+    assert [await user.title(name) for name in (created, by_items, by_response)] == ["What is a", "Hello there", "Run"]
+    await user.say(by_items, "More")
+    await user.begin("More", conversation=by_response)
+    await user.begin("Again", conversation=by_items)
+    assert [await user.title(name) for name in (by_items, by_response)] == ["Hello there", "Run"]
+
+
+async def test_title_given_by_hand_wins_over_a_turn_under_way(store, service, user) -> None:
+    conversation_id = await user.conversation()
+    before = await user.change(conversation_id, title="Mine")
+    await store.conversations.name(owner=user.owner, conversation_id=conversation_id, title="Made", now_us=1)
+    assert await service.get_conversation(owner=user.owner, conversation_id=conversation_id) == before
+    await store.conversations.name(owner=user.owner, conversation_id="conv_unknown", title="Made", now_us=1)
+
+
+async def test_emptied_title_is_made_from_the_owners_next_turn(store, user, new_user) -> None:
+    conversation_id = await user.conversation("one")
+    await user.change(conversation_id, title="")
+    thief = new_user().owner
+    await store.conversations.name(owner=thief, conversation_id=conversation_id, title="Theirs", now_us=1)
+    assert await user.title(conversation_id) == ""
+    await user.turn("two", "three", conversation=conversation_id)
+    assert await user.title(conversation_id) == "two"
+
+
+async def test_body_that_cannot_be_parsed_gives_no_title_and_no_error(service, user) -> None:
+    conversation_id = await user.conversation()
+    await service.create_response(
+        owner=user.owner,
+        response_id=f"resp_{user.owner}",
+        previous_response_id="",
+        conversation_id=conversation_id,
+        body="{}",
+        items=[NewItem(f"msg_{user.owner}", "[" * 100_000)],
+    )
+    assert await user.title(conversation_id) == ""

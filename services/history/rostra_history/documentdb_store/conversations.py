@@ -68,6 +68,12 @@ class DocumentdbConversationStore:
         """Change what is given."""
         return await self._database.write(self._update(owner, conversation_id, changes, now_us))
 
+    async def name(self, *, owner: str, conversation_id: str, title: str, now_us: int) -> None:
+        """Give the conversation a title if it has none."""
+        untitled = existing(owner, conversation_id) | {"title": ""}
+        values = {"title": title, "update_time_us": now_us}
+        await self._database.write(self._conversations.update_one(untitled, {"$set": values}))
+
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation with its thread."""
         await self._database.write(self._delete(owner, conversation_id))

@@ -19,6 +19,7 @@ UPDATE conversation SET metadata = coalesce(?, metadata), title = coalesce(?, ti
     update_time_us = ?
 WHERE owner = ? AND id = ? RETURNING *
 """
+_NAME = "UPDATE conversation SET title = ?, update_time_us = ? WHERE owner = ? AND id = ? AND title = ''"
 _SWITCH = """
 UPDATE conversation SET leaf_id = :leaf_id, switch_count = switch_count + 1
 WHERE owner = :owner AND id = :id AND leaf_id IS NOT :leaf_id
@@ -111,6 +112,11 @@ class SqliteConversationStore:
             return to_conversation(rows[0])
 
         return await self._database.write(update)
+
+    async def name(self, *, owner: str, conversation_id: str, title: str, now_us: int) -> None:
+        """Give the conversation a title if it has none."""
+        values = (title, now_us, owner, conversation_id)
+        await self._database.write(lambda connection: connection.execute(_NAME, values))
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation with its thread."""
