@@ -2,7 +2,9 @@
 
 An **item** is stored once, whoever refers to it. A **thread** is what items hang together in: a conversation (the
 thread's id is the conversation's), or a chain of responses (the thread's id is that of the first). Within a thread,
-items form a tree by `parent_id`; the context of an item is the path from the root to it (`rostra_history.thread`).
+items form a tree by `parent_id`; the context of an item is the path from the root to it (`rostra_history.thread`). A
+conversation branches where another item than its last one is made *active*: what is appended follows the active item,
+and the branch that ends there is the one that is shown.
 
 An item is *placed* once it has a `seq`, its rank in the thread. Items of a chain are placed when they are stored. Those
 of a response in a conversation are placed when the response has ended well: only then do they join the conversation,
@@ -21,6 +23,15 @@ from enum import StrEnum
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+
+
+class ItemView(StrEnum):
+    """Which items of a conversation are listed, and in which order."""
+
+    ACTIVE_BRANCH = "active_branch"
+    """Those of the branch that is shown, as they follow one another."""
+    ALL_BRANCHES = "all_branches"
+    """All, as they came."""
 
 
 class ItemKind(StrEnum):

@@ -5,6 +5,7 @@
     ├── ItemNotFound
     └── ResponseNotFound
     InvalidArgumentError
+    ├── PageStartNotFound
     └── PreviousResponseNotFound    OpenAI answers 400 here: the id is a parameter, not the address
     ConflictError
     └── LeaseLost
@@ -41,6 +42,13 @@ class ResponseNotFound(NotFoundError):
 
     def __init__(self, response_id: str) -> None:
         super().__init__(f"Response with id '{response_id}' not found.")
+
+
+class PageStartNotFound(InvalidArgumentError):
+    """A page is to begin after something that the list does not hold."""
+
+    def __init__(self) -> None:
+        super().__init__("No element of this list has the id given as 'after'.", param="after")
 
 
 class PreviousResponseNotFound(InvalidArgumentError):

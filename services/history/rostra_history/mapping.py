@@ -13,6 +13,7 @@ from rostra.common.v1.page_pb2 import PageRequest as PageMessage
 from rostra.history.v1 import conversation_pb2, item_pb2, response_pb2
 from rostra.history.v1.history_service_pb2 import (
     CONVERSATION_TIME_UPDATED,
+    ITEM_VIEW_ALL_BRANCHES,
     ClaimResponseResponse,
     CreateResponseRequest,
     FinishResponseRequest,
@@ -20,6 +21,7 @@ from rostra.history.v1.history_service_pb2 import (
     RenewLeasesResponse,
     UpdateConversationRequest,
 )
+from rostra_history.branches import Fork
 from rostra_history.domain import (
     Claim,
     Conversation,
@@ -27,6 +29,7 @@ from rostra_history.domain import (
     ConversationFilter,
     ConversationTime,
     Item,
+    ItemView,
     Job,
     Lease,
     PageRequest,
@@ -86,12 +89,33 @@ def conversation_filter(request: ListConversationsRequest) -> ConversationFilter
 
 def item_messages(items: Iterable[Item]) -> list[item_pb2.Item]:
     """Return the messages of items."""
-    return [item_message(item) for item in items]
+    return [_item_message(item) for item in items]
 
 
-def item_message(item: Item) -> item_pb2.Item:
-    """Return the message of an item."""
-    return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=_timestamp(item.create_time_us))
+def member_messages(items: Iterable[Item]) -> list[item_pb2.Item]:
+    """Return the messages of a conversation's items."""
+    return [member_message(item) for item in items]
+
+
+def member_message(item: Item) -> item_pb2.Item:
+    """Return the message of a conversation's item, whose parent is one that is shown."""
+    message = _item_message(item)
+    message.parent_id = item.parent_id or ""
+    return message
+
+
+def item_view(number: int) -> ItemView:
+    """Return which items are asked for."""
+    return ItemView.ALL_BRANCHES if number == ITEM_VIEW_ALL_BRANCHES else ItemView.ACTIVE_BRANCH
+
+
+def fork_message(fork: Fork) -> conversation_pb2.Fork:
+    """Return the message of a fork."""
+    branches = [
+        conversation_pb2.Branch(item_id=branch.item_id, leaf_id=branch.leaf_id, active=branch.active)
+        for branch in fork.branches
+    ]
+    return conversation_pb2.Fork(parent_id=fork.parent_id or "", branches=branches)
 
 
 def response_message(response: Response) -> response_pb2.Response:
@@ -199,6 +223,10 @@ def required(value: str, *, param: str) -> str:
             param=param,
         )
     return value
+
+
+def _item_message(item: Item) -> item_pb2.Item:
+    return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=_timestamp(item.create_time_us))
 
 
 def _text(body: bytes, *, param: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rostra_history.branch_reader import BranchReader
+from rostra_history.branches import Fork
 from rostra_history.domain import (
     Context,
     Conversation,
@@ -11,6 +13,7 @@ from rostra_history.domain import (
     ConversationFilter,
     Item,
     ItemKind,
+    ItemView,
     Job,
     Page,
     PageRequest,
@@ -18,7 +21,7 @@ from rostra_history.domain import (
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem, conversation_items, parsed, response_items
-from rostra_history.errors import LeaseLost, PreviousResponseNotFound, ResponseNotFound
+from rostra_history.errors import ItemNotFound, LeaseLost, PreviousResponseNotFound, ResponseNotFound
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import HistoryStore
 from rostra_history.thread import path_to, place
@@ -47,6 +50,7 @@ class HistoryService:
         abandoned_after_us: int,
     ) -> None:
         self._store = store
+        self._reader = BranchReader(store)
         self._metrics = metrics
         self._now_us = now_us
         self._abandoned_after_us = abandoned_after_us
@@ -108,16 +112,22 @@ class HistoryService:
         )
         self._metrics.items_stored.labels("direct").inc(len(placed))
         await self._name(owner, conversation_id, title_of(items), now_us)
-        return placed
+        return [*[await self._reader.with_shown_parent(item) for item in placed[:1]], *placed[1:]]
 
-    async def list_items(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
+    async def list_items(
+        self, *, owner: str, conversation_id: str, page: PageRequest, view: ItemView = ItemView.ACTIVE_BRANCH
+    ) -> Page[Item]:
         """Return a page of the conversation's items."""
-        await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
-        return await self._store.items.list_page(owner=owner, conversation_id=conversation_id, page=page)
+        return await self._reader.list_items(owner=owner, conversation_id=conversation_id, view=view, page=page)
+
+    async def list_forks(self, *, owner: str, conversation_id: str) -> list[Fork]:
+        """Return where the conversation's branches part."""
+        return await self._reader.list_forks(owner=owner, conversation_id=conversation_id)
 
     async def get_item(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
         """Return one item of the conversation."""
-        return await self._store.items.get(owner=owner, conversation_id=conversation_id, item_id=item_id)
+        item = await self._store.items.get(owner=owner, conversation_id=conversation_id, item_id=item_id)
+        return await self._reader.with_shown_parent(item)
 
     async def delete_item(self, *, owner: str, conversation_id: str, item_id: str) -> Conversation:
         """Delete one item of the conversation; return the conversation."""
@@ -126,9 +136,18 @@ class HistoryService:
         )
 
     async def load_context(
-        self, *, owner: str, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+        self,
+        *,
+        owner: str,
+        previous_response_id: str,
+        conversation_id: str,
+        item_ids: Sequence[str],
+        response_id: str = "",
     ) -> Context:
-        """Load what a new response continues; an empty id means that there is nothing of this kind."""
+        """Load what a new response continues; an empty id means that there is nothing of this kind.
+
+        The response `response_id`, stored already, continues the branch of the conversation that it was made for.
+        """
         thread: Conversation | Response | None = None
         thread_id = ""
         if previous_response_id:
@@ -136,13 +155,13 @@ class HistoryService:
             thread = await self._continued_response(owner, previous_response_id)
             thread_id = thread.thread_id
         elif conversation_id:
-            thread = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
-            thread_id = thread.id
+            thread = await self._continued_branch(owner, conversation_id, response_id)
+            thread_id = conversation_id
         items: list[Item] = []
         if thread is not None and thread.leaf_id is not None:
             loaded = await self._store.items.load_thread(owner=owner, thread_id=thread_id, end_seq=thread.next_seq)
             items = path_to(thread.leaf_id, loaded)
-        referenced = await self._store.items.get_many(owner=owner, item_ids=item_ids) if item_ids else []
+        referenced = await self._referenced(owner, item_ids)
         self._metrics.context_items.observe(len(items))
         self._metrics.context_characters.observe(sum(len(item.body) for item in items))
         return Context(items, referenced)
@@ -184,6 +203,12 @@ class HistoryService:
         elif conversation_id:
             conversation = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
             title = "" if conversation.title else title_of(parsed(items))
+            response = replace(
+                response,
+                leaf_id=conversation.leaf_id,
+                next_seq=conversation.next_seq,
+                switch_count=conversation.switch_count,
+            )
         given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
         claim_time_us = now_us if job else now_us + self._abandoned_after_us
         await self._store.responses.create(response.followed_by(given), given, claim_time_us=claim_time_us, job=job)
@@ -238,6 +263,23 @@ class HistoryService:
             await self._store.conversations.name(
                 owner=owner, conversation_id=conversation_id, title=title, now_us=now_us
             )
+
+    async def _continued_branch(self, owner: str, conversation_id: str, response_id: str) -> Conversation | Response:
+        """Return what tells the last item to continue: the conversation, or the response once there was a switch."""
+        conversation = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
+        if not response_id:
+            return conversation
+        response = await self._store.responses.get(owner=owner, response_id=response_id)
+        if response.conversation_id != conversation_id:
+            raise InvalidArgumentError("The response belongs to another conversation.", param="response_id")
+        return conversation if response.switch_count == conversation.switch_count else response
+
+    async def _referenced(self, owner: str, item_ids: Sequence[str]) -> list[Item]:
+        found = await self._store.items.get_many(owner=owner, item_ids=item_ids) if item_ids else []
+        for item_id in item_ids if len(found) < len(item_ids) else ():
+            if all(item.id != item_id for item in found):
+                raise ItemNotFound(item_id)
+        return found
 
     async def _continued_response(self, owner: str, response_id: str) -> Response:
         try:

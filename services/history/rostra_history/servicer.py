@@ -15,10 +15,13 @@ from rostra_history.mapping import (
     conversation_changes,
     conversation_filter,
     conversation_message,
-    item_message,
+    fork_message,
     item_messages,
+    item_view,
     lease_of,
     lease_us_of,
+    member_message,
+    member_messages,
     new_items,
     new_job,
     page_of,
@@ -90,21 +93,29 @@ class HistoryServicer(HistoryServiceServicer):
         items = await self._service.create_items(
             owner=_owner(), conversation_id=request.conversation_id, items=parsed_bodies(request.items)
         )
-        return pb.CreateItemsResponse(items=item_messages(items))
+        return pb.CreateItemsResponse(items=member_messages(items))
 
     async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
         """See the contract in history_service.proto."""
         page = await self._service.list_items(
-            owner=_owner(), conversation_id=request.conversation_id, page=page_of(request.page)
+            owner=_owner(),
+            conversation_id=request.conversation_id,
+            view=item_view(request.view),
+            page=page_of(request.page),
         )
-        return pb.ListItemsResponse(items=item_messages(page.elements), has_more=page.has_more)
+        return pb.ListItemsResponse(items=member_messages(page.elements), has_more=page.has_more)
+
+    async def ListForks(self, request: pb.ListForksRequest, context: Context) -> pb.ListForksResponse:
+        """See the contract in history_service.proto."""
+        forks = await self._service.list_forks(owner=_owner(), conversation_id=request.conversation_id)
+        return pb.ListForksResponse(forks=map(fork_message, forks))
 
     async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.GetItemResponse:
         """See the contract in history_service.proto."""
         item = await self._service.get_item(
             owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id
         )
-        return pb.GetItemResponse(item=item_message(item))
+        return pb.GetItemResponse(item=member_message(item))
 
     async def DeleteItem(self, request: pb.DeleteItemRequest, context: Context) -> pb.DeleteItemResponse:
         """See the contract in history_service.proto."""
@@ -120,6 +131,7 @@ class HistoryServicer(HistoryServiceServicer):
             previous_response_id=request.previous_response_id,
             conversation_id=request.conversation_id,
             item_ids=request.item_ids,
+            response_id=request.response_id,
         )
         return pb.LoadContextResponse(
             items=item_messages(loaded.items), referenced_items=item_messages(loaded.referenced)

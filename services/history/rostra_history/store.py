@@ -27,6 +27,7 @@ from rostra_history.domain import (
     Renewal,
     Response,
 )
+from rostra_history.thread import Link
 
 
 class ConversationStore(Protocol):
@@ -86,19 +87,20 @@ class ItemStore(Protocol):
     async def get(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
         """Return a member of the conversation, or raise `ItemNotFound`."""
 
-    async def list_page(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
-        """Return a page of the conversation's members by rank; an unknown conversation has none.
+    async def list_page(self, *, owner: str, conversation_id: str, end_seq: int, page: PageRequest) -> Page[Item]:
+        """Return a page of the conversation's members of rank below `end_seq`, by rank; an unknown one has none.
 
         A deleted item is not shown, but still serves as `after_id`: a client may delete what it pages through.
         """
 
     async def get_many(self, *, owner: str, item_ids: Sequence[str]) -> list[Item]:
-        """Return the owner's items of these ids, wherever they are, in this order, or raise `ItemNotFound`."""
+        """Return those of the owner's items of these ids that are there, wherever that is, in this order."""
 
     async def delete(self, *, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
         """Replace a member by a tombstone, and return its conversation.
 
         Later items keep their parent, so neither a context nor a parallel append can break; the body is gone for good.
+        Where it was the active item, the nearest one before it that is shown becomes that, which is no switch.
 
         Raises:
             ItemNotFound: It is not in this conversation, or is deleted already.
@@ -106,7 +108,14 @@ class ItemStore(Protocol):
         """
 
     async def load_thread(self, *, owner: str, thread_id: str, end_seq: int) -> list[Item]:
-        """Return the thread's placed items of rank below `end_seq`, tombstones too, sorted by rank: one query."""
+        """Return the thread's placed items of rank below `end_seq`, tombstones too, sorted by rank: one query.
+
+        Where places of a conversation were reserved and are empty, a tombstone stands for the last of them
+        (`rostra_history.thread.whole_path_to`).
+        """
+
+    async def load_links(self, *, owner: str, conversation_id: str, end_seq: int) -> list[Link]:
+        """Return the conversation's members of rank below `end_seq`, as `load_thread` does, but without bodies."""
 
 
 class ResponseStore(Protocol):
@@ -143,6 +152,9 @@ class ResponseStore(Protocol):
 
     async def finish(self, response: Response, output: Sequence[Item], *, now_us: int) -> None:
         """End the stored response as `response` says, with this output; one that has ended already stays as it is.
+
+        A response that joins its conversation is appended there; but when there was a switch since it was created, it
+        follows the item that was active then, and the active item stays.
 
         However many calls are made at once, exactly one decides how the response ends and what its output is. The new
         status is seen only together with the output, and, for a response that joins its conversation, only once input

@@ -4,8 +4,36 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Generic, Protocol, TypeVar
 
 from rostra_history.domain import Item, Response
+
+
+class Node(Protocol):
+    """What paths are made of: items, or links in their place."""
+
+    @property
+    def id(self) -> str:
+        """Return the name."""
+
+    @property
+    def seq(self) -> int | None:
+        """Return the rank in the thread."""
+
+    @property
+    def parent_id(self) -> str | None:
+        """Return the name of the one before."""
+
+    @property
+    def conversation_id(self) -> str | None:
+        """Return the name of the conversation that it is a member of."""
+
+    @property
+    def deleted(self) -> bool:
+        """Tell whether only a tombstone is left."""
+
+
+NodeT = TypeVar("NodeT", bound=Node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +44,8 @@ class Link:
     parent_id: str | None
     response_id: str | None
     conversation_id: str | None
+    seq: int | None = None
+    deleted: bool = False
 
 
 def place(
@@ -36,12 +66,21 @@ def place(
     return placed
 
 
-def path_to(leaf_id: str | None, items: Sequence[Item]) -> list[Item]:
-    """Return the path from the root to the item `leaf_id`, without tombstones.
+def path_to(leaf_id: str | None, items: Sequence[NodeT]) -> list[NodeT]:
+    """Return the path from the root to the item `leaf_id`, as it is shown: without tombstones.
 
-    Where an item, or the leaf, is missing, the path goes on with the conversation's nearest earlier member: a writer
-    reserves its place before it inserts, so the place of one that is not ready, or that died, is empty. An item never
-    comes before its parent; a parent that claims so counts as missing. Hence the path always ends.
+    See `whole_path_to`.
+    """
+    return [item for item in whole_path_to(leaf_id, items) if not item.deleted]
+
+
+def whole_path_to(leaf_id: str | None, items: Sequence[NodeT]) -> list[NodeT]:
+    """Return the path from the root to the item `leaf_id`, tombstones included.
+
+    A writer reserves its place before it inserts, so the place of one that is not ready, or that died, is empty. The
+    store puts a tombstone there while it remembers what the place followed, which keeps the path in its branch. Where
+    an item, or the leaf, is missing all the same, the path goes on with the conversation's nearest earlier member. An
+    item never comes before its parent; a parent that claims so counts as missing. Hence the path always ends.
 
     Args:
         leaf_id: The last item of the path; `None` for the empty path.
@@ -53,25 +92,44 @@ def path_to(leaf_id: str | None, items: Sequence[Item]) -> list[Item]:
     path = []
     item = thread.find(leaf_id, before_seq=None)
     while item is not None:
-        if not item.deleted:
-            path.append(item)
-        item = thread.find(item.parent_id, before_seq=item.seq) if item.parent_id else None
+        path.append(item)
+        item = thread.parent(item)
     path.reverse()
     return path
 
 
-class _Thread:
-    def __init__(self, items: Sequence[Item]) -> None:
+def shown_parents(items: Sequence[NodeT]) -> dict[str, str | None]:
+    """Return for each item, tombstones included, the nearest item before it that is shown; `None` where there is none.
+
+    Args:
+        items: The placed items of the thread, sorted by `seq`.
+    """
+    thread = _Thread(items)
+    parents: dict[str, str | None] = {}
+    for item in items:
+        parent = thread.parent(item)
+        if parent is not None:
+            parents[item.id] = parents.get(parent.id) if parent.deleted else parent.id
+        else:
+            parents[item.id] = None
+    return parents
+
+
+class _Thread(Generic[NodeT]):
+    def __init__(self, items: Sequence[NodeT]) -> None:
         self._by_id = {item.id: item for item in items}
         self._members = [item for item in items if item.conversation_id is not None]
         self._member_seqs = [item.seq or 0 for item in self._members]
 
-    def find(self, item_id: str, *, before_seq: int | None) -> Item | None:
+    def find(self, item_id: str, *, before_seq: int | None) -> NodeT | None:
         item = self._by_id.get(item_id)
         if item is not None and (before_seq is None or (item.seq or 0) < before_seq):
             return item
         index = len(self._members) if before_seq is None else bisect_left(self._member_seqs, before_seq)
         return self._members[index - 1] if index else None
+
+    def parent(self, item: NodeT) -> NodeT | None:
+        return self.find(item.parent_id, before_seq=item.seq) if item.parent_id else None
 
 
 def unneeded(

@@ -15,6 +15,7 @@ from rostra_history.domain import (
     ConversationChanges,
     ConversationFilter,
     Item,
+    ItemView,
     Job,
     Lease,
     PageRequest,
@@ -173,20 +174,46 @@ class User:
         await self.end(response_id, answered)
         return response_id
 
-    async def context(self, *, previous: str = "", conversation: str = "") -> list[str]:
+    async def context(self, *, previous: str = "", conversation: str = "", response: str = "") -> list[str]:
         loaded = await self.service.load_context(
-            owner=self.owner, previous_response_id=previous, conversation_id=conversation, item_ids=[]
+            owner=self.owner,
+            previous_response_id=previous,
+            conversation_id=conversation,
+            item_ids=[],
+            response_id=response,
         )
         return [text_of(item) for item in loaded.items]
 
-    async def members(self, conversation_id: str) -> list[Item]:
+    async def members(self, conversation_id: str, *, view: str = "active_branch") -> list[Item]:
         page = await self.service.list_items(
-            owner=self.owner, conversation_id=conversation_id, page=PageRequest(limit=1000, descending=False)
+            owner=self.owner,
+            conversation_id=conversation_id,
+            view=ItemView(view),
+            page=PageRequest(limit=1000, descending=False),
         )
         return page.elements
 
-    async def texts(self, conversation_id: str) -> list[str]:
-        return [text_of(item) for item in await self.members(conversation_id)]
+    async def texts(self, conversation_id: str, *, view: str = "active_branch") -> list[str]:
+        return [text_of(item) for item in await self.members(conversation_id, view=view)]
+
+    async def go_to(self, conversation_id: str, text: str | None) -> None:
+        """Make the newest item of this text the active one; `None` for none."""
+        found = [item.id for item in await self.members(conversation_id, view="all_branches") if text_of(item) == text]
+        await self.change(conversation_id, active_item_id="" if text is None else found[-1])
+
+    async def forks(self, conversation_id: str) -> list[tuple[str | None, str]]:
+        """Return the texts of each fork: the item followed, and its branches as `first..last`, the active starred."""
+        names = {item.id: text_of(item) for item in await self.members(conversation_id, view="all_branches")}
+        listed = await self.service.list_forks(owner=self.owner, conversation_id=conversation_id)
+        return [
+            (
+                names[fork.parent_id] if fork.parent_id else None,
+                " ".join(
+                    f"{'*' * branch.active}{names[branch.item_id]}..{names[branch.leaf_id]}" for branch in fork.branches
+                ),
+            )
+            for fork in listed
+        ]
 
     async def input(self, response_id: str) -> list[Item]:
         page = await self.service.list_input_items(

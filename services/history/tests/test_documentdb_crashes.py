@@ -16,7 +16,7 @@ from pymongo.errors import AutoReconnect
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
 from rostra_history.domain import ConversationFilter, Item, ItemKind, PageRequest, Response, ResponseStatus
 from rostra_history.drafts import NewItem, response_items
-from rostra_history.errors import ConversationNotFound, ResponseNotFound
+from rostra_history.errors import ConversationNotFound, ItemNotFound, ResponseNotFound
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import UnavailableError
 
@@ -146,6 +146,89 @@ async def test_cut_append_leaves_all_or_nothing_in_the_path(store, cut_store, us
     assert await texts_agree(user, conversation_id) in (["hello"], ["hello", "one", "two"])
     await user.say(conversation_id, "three")
     assert await texts_agree(user, conversation_id) in (["hello", "three"], ["hello", "one", "two", "three"])
+
+
+async def test_cut_append_to_a_branch_is_led_over_within_the_branch(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a", "b", "c")
+    await user.go_to(conversation_id, "a")
+    with suppress(UnavailableError):
+        await user_of(cut_store, owner=user.owner).say(conversation_id, "one", "two")
+    assert await texts_agree(user, conversation_id) in (["a"], ["a", "one", "two"])
+    await user.say(conversation_id, "three")
+    assert await texts_agree(user, conversation_id) in (["a", "three"], ["a", "one", "two", "three"])
+    [(_, branches)] = await user.forks(conversation_id)
+    assert branches in ("b..c *three..three", "b..c *one..three")
+    await user.go_to(conversation_id, "c")
+    assert await texts_agree(user, conversation_id) == ["a", "b", "c"]
+
+
+async def test_cut_ending_on_a_branch_left_since_stays_in_it(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a", "b")
+    response_id = await user.begin("q", conversation=conversation_id)
+    await user.go_to(conversation_id, "a")
+    await user.say(conversation_id, "other")
+    with suppress(UnavailableError):
+        await user_of(cut_store, owner=user.owner).end(response_id, "answer")
+    assert await texts_agree(user, conversation_id) == ["a", "other"]
+    await user.say(conversation_id, "more")
+    assert await texts_agree(user, conversation_id) == ["a", "other", "more"]
+    await user.end(response_id, "answer")
+    assert await user.status(response_id) == "completed"
+    assert await texts_agree(user, conversation_id) == ["a", "other", "more"]
+    assert await user.context(previous=response_id) == ["a", "b", "q", "answer"]
+    assert await user.forks(conversation_id) == [("a", "b..answer *other..more")]
+
+
+async def test_cut_switch_is_made_or_not(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a", "b")
+    [a, _] = await user.members(conversation_id)
+    with suppress(UnavailableError):
+        await user_of(cut_store, owner=user.owner).change(conversation_id, active_item_id=a.id, title="new")
+    left = await user.change(conversation_id)
+    shown = await texts_agree(user, conversation_id)
+    assert (left.title, left.switch_count, shown) in (("new", 1, ["a"]), ("a", 0, ["a", "b"]))
+    assert (await user.change(conversation_id, active_item_id=a.id)).switch_count == 1
+
+
+async def test_cut_deletion_of_the_active_item_is_finished_by_the_next(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a", "b", "c")
+    a, b, c = (item.id for item in await user.members(conversation_id))
+    key = {"owner": user.owner, "conversation_id": conversation_id, "now_us": 1}
+    await store.items.delete(**key, item_id=b)
+    with suppress(UnavailableError):
+        await cut_store.items.delete(**key, item_id=c)
+    assert await texts_agree(user, conversation_id) in (["a", "c"], ["a"])
+    with suppress(ItemNotFound):
+        await store.items.delete(**key, item_id=c)
+    left = await store.conversations.get(owner=user.owner, conversation_id=conversation_id)
+    assert left.leaf_id == a
+    await user.say(conversation_id, "d")
+    assert await texts_agree(user, conversation_id) == ["a", "d"]
+
+
+async def test_append_half_of_which_is_there_is_shown_as_far_as_it_is(store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a", "b")
+    await user.go_to(conversation_id, "a")
+    _, _, three = await user.say(conversation_id, "one", "two", "three")
+    await store._database.items.delete_one({"_id": three.id})
+    assert await texts_agree(user, conversation_id) == ["a", "one", "two"]
+    await user.say(conversation_id, "four")
+    assert await texts_agree(user, conversation_id) == ["a", "one", "two", "four"]
+
+
+async def test_lost_append_that_is_forgotten_is_led_over_to_the_nearest_earlier_item(store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("a")
+    [lost] = await user.say(conversation_id, "lost")
+    for n in range(65):
+        await user.say(conversation_id, str(n))
+    await store._database.items.delete_one({"_id": lost.id})
+    assert await texts_agree(user, conversation_id) == ["a", *map(str, range(65))]
 
 
 async def test_cut_creation_can_be_repeated(store, cut_store, user_of) -> None:

@@ -30,7 +30,6 @@ SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
 ANNOUNCED = {
     "SearchConversations",
     "ImportConversation",
-    "ListForks",
     "UpdateFeedback",
     "GetFeedback",
     "DeleteFeedback",
@@ -70,8 +69,8 @@ class History:
             finished = Response(id=response_id, status=COMPLETED, body=b'{"id":2}')
             await self.call("FinishResponse", response=finished, output=output)
 
-    async def queue_response(self, response_id: str) -> None:
-        response = Response(id=response_id, status=QUEUED, body=b"{}", background=True)
+    async def queue_response(self, response_id: str, **links: str) -> None:
+        response = Response(id=response_id, status=QUEUED, body=b"{}", background=True, **links)
         await self.call("CreateResponse", response=response, job=Job(request_body=b"\x00\xff", caller=b"\xfe"))
 
 
@@ -159,6 +158,31 @@ async def test_active_item_is_told_and_moved(history: History) -> None:
     with pytest.raises(NotFoundError) as caught:
         await history.call("UpdateConversation", **key, active_item_id="msg_elsewhere")
     assert caught.value.reason == ErrorReason.ERROR_REASON_ITEM_NOT_FOUND
+
+
+async def test_branches_are_listed_and_continued(history: History) -> None:
+    conversation_id = await history.new_conversation("one", "two", "three")
+    key = {"conversation_id": conversation_id}
+    three, two, one = (await history.call("ListItems", **key)).items
+    assert [item.parent_id for item in (one, two, three)] == ["", one.id, two.id]
+    assert not (await history.call("ListForks", **key)).forks
+    await history.queue_response("resp_1", conversation_id=conversation_id)
+    await history.call("UpdateConversation", **key, active_item_id=one.id)
+    [edited] = (await history.call("CreateItems", **key, items=[message("edited")])).items
+    assert edited.parent_id == one.id
+    assert (await history.call("GetItem", **key, item_id=edited.id)).item == edited
+    assert texts((await history.call("ListItems", **key)).items) == ["edited", "one"]
+    everything = await history.call("ListItems", **key, view=pb.ITEM_VIEW_ALL_BRANCHES)
+    assert list(everything.items) == [edited, three, two, one]
+    [fork] = (await history.call("ListForks", **key)).forks
+    assert fork.parent_id == one.id
+    assert [(branch.item_id, branch.leaf_id, branch.active) for branch in fork.branches] == [
+        (two.id, three.id, False),
+        (edited.id, edited.id, True),
+    ]
+    assert texts((await history.call("LoadContext", **key)).items) == ["one", "edited"]
+    about_to_run = await history.call("LoadContext", **key, response_id="resp_1")
+    assert texts(about_to_run.items) == ["one", "two", "three"]
 
 
 async def test_page_without_a_size_has_twenty_elements(history: History) -> None:
@@ -345,6 +369,7 @@ async def test_nobody_gets_an_answer_without_a_caller(history: History, method: 
 FOREIGN = {
     "GetConversation": {"conversation_id": "CONV"},
     "UpdateConversation": {"conversation_id": "CONV"},
+    "ListForks": {"conversation_id": "CONV"},
     "DeleteConversation": {"conversation_id": "CONV"},
     "CreateItems": {"conversation_id": "CONV", "items": [message("x")]},
     "ListItems": {"conversation_id": "CONV"},

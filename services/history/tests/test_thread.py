@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rostra_history.domain import Item, Response, ResponseStatus
-from rostra_history.thread import Link, path_to, place, unneeded
+from rostra_history.thread import Link, path_to, place, shown_parents, unneeded, whole_path_to
 
 
 def item(name: str, seq: int | None = None, parent: str | None = None, **more) -> Item:
@@ -45,6 +45,23 @@ def test_path_follows_parents_past_other_branches() -> None:
     assert path_to(None, items) == []
 
 
+def test_whole_path_has_the_tombstones_too() -> None:
+    items = [item("a", 0), item("b", 1, "a", deleted=True), item("c", 2, "b")]
+    assert names(whole_path_to("c", items)) == "abc"
+
+
+def test_parent_shown_is_the_nearest_that_is_not_deleted() -> None:
+    items = [
+        item("a", 0, deleted=True),
+        item("b", 1, "a"),
+        item("c", 2, "b", deleted=True),
+        item("d", 3, "c", deleted=True),
+        item("e", 4, "d"),
+        item("f", 5, "a"),
+    ]
+    assert shown_parents(items) == {"a": None, "b": None, "c": "b", "d": "b", "e": "b", "f": None}
+
+
 def test_path_leads_through_tombstones_without_showing_them() -> None:
     items = [item("a", 0), item("b", 1, "a", deleted=True), item("c", 2, "b")]
     assert names(path_to("c", items)) == "ac"
@@ -74,7 +91,10 @@ def threads(draw: st.DrawFn) -> list[Item]:
     parents = st.none() | st.integers(0, size + 2).map(str)
     conversations = st.sampled_from([None, "t"])
     seqs = sorted(draw(st.lists(st.integers(0, 15), min_size=size, max_size=size)))
-    return [item(str(n), seq, draw(parents), conversation_id=draw(conversations)) for n, seq in enumerate(seqs)]
+    return [
+        item(str(n), seq, draw(parents), conversation_id=draw(conversations), deleted=draw(st.booleans()))
+        for n, seq in enumerate(seqs)
+    ]
 
 
 @given(threads(), st.integers(0, 14).map(str))
@@ -82,6 +102,13 @@ def test_path_of_any_thread_rises_and_shows_nothing_twice(items: list[Item], lea
     path = path_to(leaf_id, items)
     seqs = [item.seq for item in path]
     assert seqs == sorted(set(seqs))
+
+
+@given(threads(), st.integers(0, 14).map(str))
+def test_parents_shown_make_the_path(items: list[Item], leaf_id: str) -> None:
+    parents = shown_parents(items)
+    path = path_to(leaf_id, items)
+    assert [parents[item.id] for item in path] == [None, *(item.id for item in path)][: len(path)]
 
 
 @given(threads())

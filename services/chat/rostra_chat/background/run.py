@@ -156,7 +156,8 @@ class BackgroundRun:
             store=True,
             background=True,
         )
-        return going_on(await self._planner.plan(self.job.request_body, state), self._replay)
+        plan = await self._planner.plan(self.job.request_body, state, response_id=response["id"])
+        return going_on(plan, self._replay)
 
     async def _read(self, answer: Answer) -> None:
         async with aclosing(answer.reads()) as reads:

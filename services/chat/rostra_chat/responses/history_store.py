@@ -37,11 +37,14 @@ class HistoryResponseStore:
         self._client = client
 
     async def load_context(
-        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str], response_id: str = ""
     ) -> Context:
         """Return what a response continues: see `ResponseStore`."""
         request = LoadContextRequest(
-            previous_response_id=previous_response_id, conversation_id=conversation_id, item_ids=item_ids
+            previous_response_id=previous_response_id,
+            conversation_id=conversation_id,
+            item_ids=item_ids,
+            response_id=response_id,
         )
         answer = await self._client.call(self._client.stub.LoadContext, request)
         return Context(items=_from_proto(answer.items), referenced=_from_proto(answer.referenced_items))

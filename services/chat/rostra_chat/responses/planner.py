@@ -24,8 +24,13 @@ class Planner:
         self._store = store
         self._default_max_output_tokens = default_max_output_tokens
 
-    async def plan(self, body: bytes, state: ResponseState) -> RunPlan:
+    async def plan(self, body: bytes, state: ResponseState, *, response_id: str = "") -> RunPlan:
         """Return the plan of the run that answers a body of `POST /v1/responses`.
+
+        Args:
+            body: The body.
+            state: What the response continues.
+            response_id: The response, if it is stored already.
 
         Raises:
             AppError: The request cannot be, or history is away.
@@ -38,16 +43,19 @@ class Planner:
             request,
             model=model,
             provider=provider,
-            context=await self._load_context(request, state),
+            context=await self._load_context(request, state, response_id),
             state=state,
             default_max_output_tokens=self._default_max_output_tokens,
         )
 
-    async def _load_context(self, request: ResponseRequest, state: ResponseState) -> Context:
+    async def _load_context(self, request: ResponseRequest, state: ResponseState, response_id: str) -> Context:
         """Return what the response continues; most continue nothing and cost history nothing."""
         item_ids = referenced_ids(request.input)
         if not (state.previous_response_id or state.conversation_id or item_ids):
             return Context()
         return await self._store.load_context(
-            previous_response_id=state.previous_response_id, conversation_id=state.conversation_id, item_ids=item_ids
+            previous_response_id=state.previous_response_id,
+            conversation_id=state.conversation_id,
+            item_ids=item_ids,
+            response_id=response_id if state.conversation_id else "",
         )

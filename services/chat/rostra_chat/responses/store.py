@@ -24,9 +24,11 @@ class ResponseStore(Protocol):
     """Remembers the caller's responses and their items. Every call may raise `UnavailableError`."""
 
     async def load_context(
-        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str]
+        self, *, previous_response_id: str, conversation_id: str, item_ids: Sequence[str], response_id: str = ""
     ) -> Context:
         """Return what a response continues, the names of what there is none of being empty.
+
+        A response that is stored already, `response_id`, continues the branch of the conversation that it was made for.
 
         Raises:
             NotFoundError: One of them does not exist, or is somebody else's.

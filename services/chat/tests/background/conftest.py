@@ -280,12 +280,14 @@ class Bench:
     model: WordsModel = field(default_factory=WordsModel)
     meter: CountingMeter = field(default_factory=CountingMeter)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    loads: list[dict[str, Any]] = field(default_factory=list)
 
     async def get(self, name: str) -> tuple[Model, WordsModel]:
         """Find a model, as `ModelDirectory` does."""
         return Model(id=name, provider="fake", upstream_name=name, create_time=datetime.now(UTC)), self.model
 
     async def load_context(self, **names: Any) -> Context:
+        self.loads.append(names)
         return Context()
 
     async def start(self, *, drain_seconds: float = 0.0, **settings: Any) -> Replica:
@@ -308,10 +310,10 @@ class Bench:
         )
         return Replica(background, registry, stack)
 
-    async def create(self, replica: Replica, model: str = "words-20", **body: Any) -> str:
+    async def create(self, replica: Replica, model: str = "words-20", *, conversation: str = "", **body: Any) -> str:
         """Queue a response and return its id."""
         request = {"model": model, "input": "Hi", "background": True, **body}
-        state = pb.ResponseState(store=True, background=True)
+        state = pb.ResponseState(store=True, background=True, conversation_id=conversation)
         answer = await replica.background.responses.create(
             pb.CreateResponseRequest(model=model, body=orjson.dumps(request), state=state)
         )

@@ -24,6 +24,16 @@ async def test_queued_response_is_run_and_followed_to_its_end(bench):
     assert bench.meter.ends == ["FINISHED"]
 
 
+async def test_response_in_a_conversation_is_named_when_its_context_is_loaded_to_run_it(bench):
+    replica = await bench.start()
+
+    response_id = await bench.create(replica, conversation="conv_1")
+    await bench.ended(response_id)
+
+    assert [load["conversation_id"] for load in bench.loads] == ["conv_1", "conv_1"]
+    assert [load["response_id"] for load in bench.loads] == ["", response_id]
+
+
 async def test_response_is_run_without_anybody_who_follows(bench):
     replica = await bench.start()
 

@@ -79,7 +79,8 @@ async def test_context_comes_before_the_input(bench):
         {"role": "user", "content": "Before"},
         {"role": "user", "content": "Hi"},
     ]
-    assert bench.store.loads == [{"previous_response_id": "resp_1", "conversation_id": "", "item_ids": ()}]
+    names = {"previous_response_id": "resp_1", "conversation_id": "", "item_ids": (), "response_id": ""}
+    assert bench.store.loads == [names]
 
 
 async def test_request_that_continues_nothing_asks_history_nothing(bench):

@@ -71,6 +71,13 @@ async def test_context_is_parsed(store, history):
     assert context == Context(items=(MESSAGE,), referenced=(MESSAGE, MESSAGE))
     assert history.requests[0].previous_response_id == "resp_0"
     assert history.requests[0].item_ids == ["msg_1", "msg_1"]
+    assert not history.requests[0].response_id
+
+
+async def test_response_that_is_stored_already_is_named(store, history):
+    await store.load_context(previous_response_id="", conversation_id="conv_1", item_ids=[], response_id="resp_1")
+
+    assert (history.requests[0].conversation_id, history.requests[0].response_id) == ("conv_1", "resp_1")
 
 
 async def test_beginning_is_stored_with_its_input(store, history):

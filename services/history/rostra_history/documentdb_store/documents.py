@@ -12,6 +12,7 @@ from typing import Any
 from rostra_history.documentdb_store.database import Document
 from rostra_history.documentdb_store.places import first_append
 from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
+from rostra_history.thread import Link
 
 
 def conversation_document(conversation: Conversation) -> Document:
@@ -43,6 +44,15 @@ def to_item(document: Document) -> Item:
     """Return the item that a document holds."""
     kind = document["kind"]
     return Item(**_values(Item, document) | {"kind": ItemKind(kind) if kind else None})
+
+
+LINK_FIELDS = {"parent_id": 1, "response_id": 1, "conversation_id": 1, "seq": 1, "deleted": 1}
+"""The projection for what a link holds."""
+
+
+def to_link(document: Document) -> Link:
+    """Return the link that an item's document holds."""
+    return Link(**_values(Link, document))
 
 
 def response_document(response: Response, *, claim_time_us: int, job: Job | None) -> Document:

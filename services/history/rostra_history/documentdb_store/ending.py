@@ -6,7 +6,7 @@
    Whoever comes second removes the output that they inserted in vain.
 3. A response that joins no conversation has ended with that. For the others, the decision is kept in `ending`, while
    the response is still seen in progress; then input and output get their places in the conversation (the same ones
-   however often this step is made), and then the status is set.
+   however often this step is made), on the branch that the response was made for, and then the status is set.
 
 Each step may be repeated. A writer that dies leaves a response in progress; the next call to finish it, whatever that
 call says, or to claim it when its lease has ended, takes it to the decided end.
@@ -20,7 +20,7 @@ from pymongo import ReturnDocument, UpdateOne
 from rostra_history.documentdb_store.database import Database, Document, existing
 from rostra_history.documentdb_store.documents import END_OF_RUN, WITHOUT_RUN
 from rostra_history.documentdb_store.items import insert_items
-from rostra_history.documentdb_store.places import Place, reserve
+from rostra_history.documentdb_store.places import Branch, Place, reserve
 from rostra_history.domain import Item, ItemKind, Response, ResponseStatus
 from rostra_history.errors import LeaseLost, ResponseNotFound
 
@@ -80,6 +80,7 @@ async def join(database: Database, decided: Document, *, now_us: int) -> None:
         key=response_id,
         item_ids=item_ids,
         now_us=now_us,
+        branch=Branch(decided["leaf_id"], decided["switch_count"]),
     )
     if start is None:
         # The conversation is gone: a path of their own, so that the response can still be continued.

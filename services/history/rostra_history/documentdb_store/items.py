@@ -6,12 +6,12 @@ from pymongo import ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from rostra_history.documentdb_store.database import Database, Document, existing, member
-from rostra_history.documentdb_store.documents import item_document, to_conversation, to_item
+from rostra_history.documentdb_store.documents import LINK_FIELDS, item_document, to_conversation, to_item, to_link
 from rostra_history.documentdb_store.pages import item_page
-from rostra_history.documentdb_store.places import reserve
+from rostra_history.documentdb_store.places import lost_places, moved, reserve
 from rostra_history.domain import Conversation, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
-from rostra_history.thread import place
+from rostra_history.thread import Link, path_to, place
 from rostra_kit.errors import AlreadyExistsError
 
 _DUPLICATE_KEY = 11000
@@ -35,19 +35,16 @@ class DocumentdbItemStore:
             raise ItemNotFound(item_id)
         return to_item(document)
 
-    async def list_page(self, *, owner: str, conversation_id: str, page: PageRequest) -> Page[Item]:
+    async def list_page(self, *, owner: str, conversation_id: str, end_seq: int, page: PageRequest) -> Page[Item]:
         """Return a page of the conversation's members."""
         members = {"owner": owner, "conversation_id": conversation_id}
-        return await self._database.read(item_page(self._items, members, rank="seq", page=page))
+        return await self._database.read(item_page(self._items, members, rank="seq", page=page, end=end_seq))
 
     async def get_many(self, *, owner: str, item_ids: Sequence[str]) -> list[Item]:
         """Return the owner's items of these ids."""
         query = {"_id": {"$in": list(item_ids)}, "owner": owner, "deleted": False}
         found = {document["_id"]: to_item(document) for document in await self._find(query)}
-        for item_id in item_ids:
-            if item_id not in found:
-                raise ItemNotFound(item_id)
-        return [found[item_id] for item_id in item_ids]
+        return [found[item_id] for item_id in item_ids if item_id in found]
 
     async def delete(self, *, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
         """Replace a member by a tombstone."""
@@ -56,11 +53,26 @@ class DocumentdbItemStore:
     async def load_thread(self, *, owner: str, thread_id: str, end_seq: int) -> list[Item]:
         """Return the thread's placed items."""
         query = {"owner": owner, "thread_id": thread_id, "seq": {"$gte": 0, "$lt": end_seq}}
-        return [to_item(document) for document in await self._find(query)]
+        items = [to_item(document) for document in await self._find(query)]
+        members = [item for item in items if item.conversation_id is not None]
+        lost = await self._database.read(
+            lost_places(self._database, owner=owner, conversation_id=thread_id, members=members, end_seq=end_seq)
+        )
+        items += [_tombstone(link, owner) for link in lost]
+        return sorted(items, key=lambda item: item.seq or 0) if lost else items
 
-    async def _find(self, query: Document) -> list[Document]:
+    async def load_links(self, *, owner: str, conversation_id: str, end_seq: int) -> list[Link]:
+        """Return the conversation's members without their bodies."""
+        query = {"owner": owner, "conversation_id": conversation_id, "seq": {"$gte": 0, "$lt": end_seq}}
+        links = [to_link(document) for document in await self._find(query, LINK_FIELDS)]
+        lost = await self._database.read(
+            lost_places(self._database, owner=owner, conversation_id=conversation_id, members=links, end_seq=end_seq)
+        )
+        return sorted([*links, *lost], key=lambda link: link.seq or 0)
+
+    async def _find(self, query: Document, fields: Document | None = None) -> list[Document]:
         async def find() -> list[Document]:
-            async with self._items.find(query, sort=[("seq", 1)]) as cursor:
+            async with self._items.find(query, fields, sort=[("seq", 1)]) as cursor:
                 return await cursor.to_list()
 
         return await self._database.read(find())
@@ -97,9 +109,26 @@ class DocumentdbItemStore:
         buried = await self._items.update_one(
             member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": ""}}
         )
+        if conversation["leaf_id"] == item_id and (buried.matched_count or await self._is_tombstone(owner, item_id)):
+            # Also where an earlier deletion died before this step.
+            conversation = await self._step_back(conversation) or conversation
         if not buried.matched_count:
             raise ItemNotFound(item_id)
         return to_conversation(conversation)
+
+    async def _is_tombstone(self, owner: str, item_id: str) -> bool:
+        return await self._items.find_one({"_id": item_id, "owner": owner, "deleted": True}, {"_id": 1}) is not None
+
+    async def _step_back(self, conversation: Document) -> Document | None:
+        """Make the last item that is shown the active one, unless another one has become that."""
+        owner, conversation_id, leaf_id = conversation["owner"], conversation["_id"], conversation["leaf_id"]
+        links = await self.load_links(owner=owner, conversation_id=conversation_id, end_seq=conversation["next_seq"])
+        path = path_to(leaf_id, links)
+        return await self._database.conversations.find_one_and_update(
+            existing(owner, conversation_id) | {"leaf_id": leaf_id},
+            moved(path[-1].id if path else None),
+            return_document=ReturnDocument.AFTER,
+        )
 
 
 async def insert_items(database: Database, items: Sequence[Item], *, attempt: int = 0) -> None:
@@ -128,6 +157,21 @@ async def insert_items(database: Database, items: Sequence[Item], *, attempt: in
         there = await database.items.count_documents(same | {"_id": {"$in": [item.id for item in items]}})
         if there != len(items):
             raise AlreadyExistsError("The id of an item is taken.") from error
+
+
+def _tombstone(link: Link, owner: str) -> Item:
+    """Return what stands for an item that is not there."""
+    return Item(
+        id=link.id,
+        owner=owner,
+        thread_id=link.conversation_id or "",
+        body="",
+        create_time_us=0,
+        seq=link.seq,
+        parent_id=link.parent_id,
+        conversation_id=link.conversation_id,
+        deleted=True,
+    )
 
 
 def _replacement(document: Document) -> ReplaceOne[Document]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rostra_history.documentdb_store.database import Database, Document, existing
+from rostra_history.thread import Link, Node
 
 # How much a conversation remembers, so that an append which is repeated gets the same places.
 _REMEMBERED = 64
@@ -39,6 +40,11 @@ class Append:
     place: Place
     count: int
     leaf_id: str
+
+    @property
+    def end_seq(self) -> int:
+        """Return the rank after the last item's."""
+        return self.place.first_seq + self.count
 
 
 async def reserve(
@@ -78,6 +84,37 @@ async def reserve(
                 return Place(before["next_seq"], branch.leaf_id)
     conversation = await conversations.find_one(existing(owner, conversation_id))
     return None if conversation is None else _recall(conversation, key, branch)
+
+
+async def lost_places(
+    database: Database, *, owner: str, conversation_id: str, members: Sequence[Node], end_seq: int
+) -> list[Link]:
+    """Return a tombstone for each append whose last item is not there, if the conversation remembers it.
+
+    Args:
+        database: Where.
+        owner: Whose conversation it is.
+        conversation_id: Its name.
+        members: Its members of rank below `end_seq`, sorted by rank.
+        end_seq: The rank from which on nothing is looked for.
+    """
+    if not members or len(members) == end_seq:
+        return []  # all places are filled; most often it is so
+    conversation = await database.conversations.find_one(
+        existing(owner, conversation_id), {"appends": 1, "next_seq": 1}
+    )
+    if conversation is None:
+        return []
+    ids = {member.id for member in members}
+    lost = [append for append in remembered(conversation) if append.leaf_id not in ids and append.end_seq <= end_seq]
+    return [_tombstone(append, members, conversation_id) for append in lost]
+
+
+def _tombstone(append: Append, members: Sequence[Node], conversation_id: str) -> Link:
+    """Return what stands for the last item of an append; what is there of the others comes before it."""
+    there = [member.id for member in members if append.place.first_seq <= (member.seq or 0) < append.end_seq]
+    parent_id = there[-1] if there else append.place.parent_id
+    return Link(append.leaf_id, parent_id, None, conversation_id, seq=append.end_seq - 1, deleted=True)
 
 
 def first_append(leaf_id: str | None, count: int) -> list[Document]:

@@ -8,9 +8,11 @@ from pymongo.errors import DuplicateKeyError
 from rostra_history.documentdb_store.database import Database, Document, existing
 from rostra_history.documentdb_store.documents import (
     END_OF_RUN,
+    LINK_FIELDS,
     WITHOUT_RUN,
     response_document,
     to_item,
+    to_link,
     to_response,
 )
 from rostra_history.documentdb_store.ending import finish
@@ -18,7 +20,7 @@ from rostra_history.documentdb_store.items import insert_items
 from rostra_history.documentdb_store.pages import item_page
 from rostra_history.domain import Item, ItemKind, Job, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
-from rostra_history.thread import Link, unneeded
+from rostra_history.thread import unneeded
 from rostra_kit.errors import AlreadyExistsError
 
 
@@ -100,11 +102,8 @@ class DocumentdbResponseStore:
 
     async def _unneeded(self, deleted: Response) -> set[str]:
         thread: Document = {"owner": deleted.owner, "thread_id": deleted.thread_id}
-        async with self._items.find(thread, {"parent_id": 1, "response_id": 1, "conversation_id": 1}) as cursor:
-            links = [
-                Link(item["_id"], item["parent_id"], item["response_id"], item["conversation_id"])
-                async for item in cursor
-            ]
+        async with self._items.find(thread, LINK_FIELDS) as cursor:
+            links = [to_link(item) async for item in cursor]
         async with self._responses.find(thread | {"deleting": False}, {"leaf_id": 1}) as cursor:
             leaves = {response["_id"]: response["leaf_id"] async for response in cursor}
         conversation = await self._database.conversations.find_one(

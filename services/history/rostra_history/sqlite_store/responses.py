@@ -9,8 +9,8 @@ from rostra_history.domain import Item, Job, Page, PageRequest, Response, Respon
 from rostra_history.errors import LeaseLost, ResponseNotFound
 from rostra_history.sqlite_store.database import Database
 from rostra_history.sqlite_store.items import extend_conversation
-from rostra_history.sqlite_store.rows import insert_items, page_start, to_item, to_response
-from rostra_history.thread import Link, place, unneeded
+from rostra_history.sqlite_store.rows import insert_items, page_start, to_item, to_links, to_response
+from rostra_history.thread import place, unneeded
 from rostra_kit.errors import AlreadyExistsError
 
 _INSERT = """
@@ -39,7 +39,9 @@ SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' AND po
 ORDER BY position DESC LIMIT ?
 """
 _DELETE = "DELETE FROM response WHERE owner = ? AND id = ? RETURNING *"
-_LINKS = "SELECT id, parent_id, response_id, conversation_id FROM item WHERE owner = ? AND thread_id = ?"
+_LINKS = """
+SELECT id, parent_id, response_id, conversation_id, seq, deleted FROM item WHERE owner = ? AND thread_id = ?
+"""
 _CONVERSATION = "SELECT id FROM conversation WHERE owner = ? AND id = ?"
 _LEAVES = "SELECT id, leaf_id FROM response WHERE owner = ? AND thread_id = ?"
 
@@ -142,15 +144,21 @@ async def _join(connection: aiosqlite.Connection, response: Response, output: Se
     rows = await connection.execute_fetchall(_INPUT, (owner, response.id))
     items = [*map(to_item, rows), *output]
     conversation = await extend_conversation(
-        connection, owner=owner, conversation_id=conversation_id, items=items, now_us=now_us
+        connection,
+        owner=owner,
+        conversation_id=conversation_id,
+        items=items,
+        now_us=now_us,
+        switch_count=response.switch_count,
     )
     if conversation is None:
-        placed = place(items, first_seq=0, parent_id=None)
+        leaf_id, first_seq, member_of = None, 0, None
     else:
-        response = replace(response, leaf_id=conversation.leaf_id, next_seq=conversation.next_seq)
-        placed = place(
-            items, first_seq=conversation.next_seq, parent_id=conversation.leaf_id, conversation_id=conversation_id
-        )
+        is_aside = response.switch_count != conversation.switch_count
+        leaf_id = response.leaf_id if is_aside else conversation.leaf_id
+        first_seq, member_of = conversation.next_seq, conversation.id
+    placed = place(items, first_seq=first_seq, parent_id=leaf_id, conversation_id=member_of)
+    response = replace(response, leaf_id=leaf_id, next_seq=first_seq)
     values = [(item.seq, item.parent_id, item.conversation_id, owner, item.id) for item in placed]
     await connection.executemany(_PLACE_ITEM, values)
     return response.followed_by(placed)
@@ -158,7 +166,7 @@ async def _join(connection: aiosqlite.Connection, response: Response, output: Se
 
 async def _sweep(connection: aiosqlite.Connection, deleted: Response) -> None:
     thread = (deleted.owner, deleted.thread_id)
-    links = [Link(*row) for row in await connection.execute_fetchall(_LINKS, thread)]
+    links = to_links(await connection.execute_fetchall(_LINKS, thread))
     leaves = {row["id"]: row["leaf_id"] for row in await connection.execute_fetchall(_LEAVES, thread)}
     conversations = await connection.execute_fetchall(_CONVERSATION, thread)
     doomed = unneeded(links, deleted=deleted, leaf_ids_by_response=leaves, keep_members=bool(conversations))

@@ -8,7 +8,8 @@ from typing import Any
 import aiosqlite
 
 from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
-from rostra_kit.errors import InvalidArgumentError
+from rostra_history.errors import PageStartNotFound
+from rostra_history.thread import Link
 
 _INSERT_ITEM = """
 INSERT INTO item (id, owner, thread_id, body, create_time_us, seq, parent_id, conversation_id, response_id, kind,
@@ -27,6 +28,11 @@ def to_item(row: Row) -> Item:
     """Return the item that a row of `item` holds."""
     kind = row["kind"]
     return Item(**{**_fields(row), "kind": ItemKind(kind) if kind else None, "deleted": bool(row["deleted"])})
+
+
+def to_links(rows: Iterable[Row]) -> list[Link]:
+    """Return the links that these rows, with the columns of `Link` alone, hold."""
+    return [Link(**{**_fields(row), "deleted": bool(row["deleted"])}) for row in rows]
 
 
 def to_response(row: Row) -> Response:
@@ -49,10 +55,10 @@ def page_start(rows: Sequence[Row]) -> tuple[Any, ...]:
     """Return the sort key of the element after which a page begins, given the rows found for it.
 
     Raises:
-        InvalidArgumentError: There are none.
+        PageStartNotFound: There are none.
     """
     if not rows:
-        raise InvalidArgumentError("No element of this list has the id given as 'after'.", param="after")
+        raise PageStartNotFound
     return tuple(rows[0])
 
 

@@ -227,7 +227,7 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListForks(self, request, context):
-        """Lists where a conversation's branches part, oldest fork first.
+        """Lists where a conversation's branches part, each fork before those on its branches.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,7 @@ class HistoryServiceStub:
     ImportConversation: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ImportConversationRequest, _history_service_pb2.ImportConversationResponse]
     """Creates a conversation with all its branches and times, as another system, or an export, had it."""
     ListForks: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListForksRequest, _history_service_pb2.ListForksResponse]
-    """Lists where a conversation's branches part, oldest fork first."""
+    """Lists where a conversation's branches part, each fork before those on its branches."""
     CreateItems: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.CreateItemsRequest, _history_service_pb2.CreateItemsResponse]
     """Appends up to 20 items to a conversation, after its active item."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_history_service_pb2.ListItemsRequest, _history_service_pb2.ListItemsResponse]
@@ -122,7 +122,7 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     ImportConversation: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ImportConversationRequest, _history_service_pb2.ImportConversationResponse]  # type: ignore[assignment]
     """Creates a conversation with all its branches and times, as another system, or an export, had it."""
     ListForks: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListForksRequest, _history_service_pb2.ListForksResponse]  # type: ignore[assignment]
-    """Lists where a conversation's branches part, oldest fork first."""
+    """Lists where a conversation's branches part, each fork before those on its branches."""
     CreateItems: _aio.UnaryUnaryMultiCallable[_history_service_pb2.CreateItemsRequest, _history_service_pb2.CreateItemsResponse]  # type: ignore[assignment]
     """Appends up to 20 items to a conversation, after its active item."""
     ListItems: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListItemsRequest, _history_service_pb2.ListItemsResponse]  # type: ignore[assignment]
@@ -239,7 +239,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ListForksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_service_pb2.ListForksResponse, _abc.Awaitable[_history_service_pb2.ListForksResponse]]:
-        """Lists where a conversation's branches part, oldest fork first."""
+        """Lists where a conversation's branches part, each fork before those on its branches."""
 
     @_abc_1.abstractmethod
     def CreateItems(
