@@ -152,6 +152,7 @@ async def test_wrong_type_in_a_conversation_names_the_field(stack: SharedStack, 
     items = {param: kind for param, kind in _CONVERSATION_FIELDS.items() if param.startswith("items")}
     await _check(stack, account, "POST", f"{path}/items", {"items": [_MESSAGE]}, items)
     changes = {"metadata": "object", "metadata.key": "text", "title": "text"}
+    changes |= {"archived": "flag", "active_item_id": "text"}
     await _check(stack, account, "POST", path, {"metadata": {}}, changes)
 
 

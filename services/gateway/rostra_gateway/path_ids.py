@@ -9,13 +9,13 @@ from pydantic import AfterValidator
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.errors import NotFoundError
 
-_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
 
 
 class _Known:
     """Passes what may be an id on, and raises `NotFoundError` for everything else."""
 
-    def __init__(self, kind: str, reason: ErrorReason, *, pattern: str = _PATTERN) -> None:
+    def __init__(self, kind: str, reason: ErrorReason, *, pattern: str = ID_PATTERN) -> None:
         self._kind = kind
         self._reason = reason
         self._pattern = pattern
@@ -28,7 +28,7 @@ class _Known:
 
 
 # The pattern stands in the document only: as a constraint it would answer 400.
-_DOCUMENTED = Path(json_schema_extra={"pattern": _PATTERN, "maxLength": 128})
+_DOCUMENTED = Path(json_schema_extra={"pattern": ID_PATTERN, "maxLength": 128})
 
 ModelId = Annotated[
     str,

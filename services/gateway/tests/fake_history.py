@@ -1,11 +1,14 @@
 """A history service that keeps everything in memory."""
 
+from collections.abc import Iterable
+
 import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.page_pb2 import Order, PageRequest
 from rostra.history.v1 import history_service_pb2 as pb
-from rostra.history.v1.conversation_pb2 import Conversation
+from rostra.history.v1.conversation_pb2 import Branch, Conversation, Fork
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra.history.v1.item_pb2 import Item
 from rostra.history.v1.response_pb2 import Response, ResponseStatus
@@ -36,8 +39,9 @@ class FakeHistoryService(HistoryServiceServicer):
     async def CreateConversation(self, request, context):
         conversation = Conversation(id=new_id("conv"), metadata=request.metadata, create_time=now(), update_time=now())
         key = (current_caller().user_id, conversation.id)
-        self.items[key] = [_stored(orjson.loads(item.body)) for item in request.items]
+        self.items[key] = []
         self.conversations[key] = conversation
+        self._append(conversation.id, request.items)
         return pb.CreateConversationResponse(conversation=conversation)
 
     async def GetConversation(self, request, context):
@@ -45,7 +49,15 @@ class FakeHistoryService(HistoryServiceServicer):
 
     async def ListConversations(self, request, context):
         caller = current_caller().user_id
-        owned = [conversation for (owner, _), conversation in self.conversations.items() if owner == caller]
+        owned = [
+            conversation
+            for (owner, _), conversation in self.conversations.items()
+            if owner == caller
+            and conversation.archived == request.archived
+            and _is_between(conversation.create_time, request)
+        ]
+        if request.order_by == pb.CONVERSATION_TIME_UPDATED:
+            owned.sort(key=lambda conversation: conversation.update_time.ToNanoseconds())
         page, has_more = _page(owned, request.page)
         return pb.ListConversationsResponse(conversations=page, has_more=has_more)
 
@@ -56,6 +68,13 @@ class FakeHistoryService(HistoryServiceServicer):
             conversation.metadata.update(request.metadata.pairs)
         if request.HasField("title"):
             conversation.title = request.title
+        if request.HasField("archived"):
+            conversation.archived = request.archived
+        if request.HasField("active_item_id"):
+            if request.active_item_id:
+                self._item(request.conversation_id, request.active_item_id)
+            conversation.active_item_id = request.active_item_id
+        conversation.update_time.CopyFrom(now())
         return pb.UpdateConversationResponse(conversation=conversation)
 
     async def DeleteConversation(self, request, context):
@@ -64,12 +83,19 @@ class FakeHistoryService(HistoryServiceServicer):
         return pb.DeleteConversationResponse()
 
     async def CreateItems(self, request, context):
-        items = [_stored(orjson.loads(item.body)) for item in request.items]
-        self._items(request.conversation_id).extend(items)
-        return pb.CreateItemsResponse(items=items)
+        return pb.CreateItemsResponse(items=self._append(request.conversation_id, request.items))
+
+    async def ListForks(self, request, context):
+        active_ids = {item.id for item in self._branch(request.conversation_id)}
+        followers: dict[str, list[Branch]] = {}
+        for item in self._items(request.conversation_id):
+            branch = Branch(item_id=item.id, leaf_id=item.id, active=item.id in active_ids)
+            followers.setdefault(item.parent_id, []).append(branch)
+        forks = [Fork(parent_id=parent, branches=ways) for parent, ways in followers.items() if len(ways) > 1]
+        return pb.ListForksResponse(forks=forks)
 
     async def ListItems(self, request, context):
-        page, has_more = _page(self._items(request.conversation_id), request.page)
+        page, has_more = _page(self._branch(request.conversation_id), request.page)
         return pb.ListItemsResponse(items=page, has_more=has_more)
 
     async def GetItem(self, request, context):
@@ -78,6 +104,12 @@ class FakeHistoryService(HistoryServiceServicer):
     async def DeleteItem(self, request, context):
         item = self._item(request.conversation_id, request.item_id)
         self._items(request.conversation_id).remove(item)
+        for other in self._items(request.conversation_id):
+            if other.parent_id == item.id:
+                other.parent_id = item.parent_id
+        conversation = self._conversation(request.conversation_id)
+        if conversation.active_item_id == item.id:
+            conversation.active_item_id = item.parent_id
         return pb.DeleteItemResponse(conversation=self._conversation(request.conversation_id))
 
     async def GetResponse(self, request, context):
@@ -102,6 +134,26 @@ class FakeHistoryService(HistoryServiceServicer):
             raise NotFoundError("No such conversation.", reason=ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND)
         return conversation
 
+    def _append(self, conversation_id: str, items: Iterable[Item]) -> list[Item]:
+        """Append items after the active one; each branch ends with its first item, as far as forks tell."""
+        conversation = self._conversation(conversation_id)
+        stored = [_stored(orjson.loads(item.body)) for item in items]
+        for item in stored:
+            item.parent_id = conversation.active_item_id
+            conversation.active_item_id = item.id
+        self._items(conversation_id).extend(stored)
+        return stored
+
+    def _branch(self, conversation_id: str) -> list[Item]:
+        """Return the items up to the active one, oldest first."""
+        by_id = {item.id: item for item in self._items(conversation_id)}
+        branch: list[Item] = []
+        item = by_id.get(self._conversation(conversation_id).active_item_id)
+        while item is not None:
+            branch.insert(0, item)
+            item = by_id.get(item.parent_id)
+        return branch
+
     def _items(self, conversation_id: str) -> list[Item]:
         self._conversation(conversation_id)
         return self.items[current_caller().user_id, conversation_id]
@@ -122,6 +174,13 @@ class FakeHistoryService(HistoryServiceServicer):
 def _stored(item: dict) -> Item:
     normal = normalise_item(item)
     return Item(id=normal["id"], body=orjson.dumps(normal), create_time=now())
+
+
+def _is_between(time: Timestamp, request: pb.ListConversationsRequest) -> bool:
+    nanoseconds = time.ToNanoseconds()
+    if request.HasField("min_create_time") and nanoseconds < request.min_create_time.ToNanoseconds():
+        return False
+    return not request.HasField("max_create_time") or nanoseconds < request.max_create_time.ToNanoseconds()
 
 
 def _page(elements: list, page: PageRequest) -> tuple[list, bool]:

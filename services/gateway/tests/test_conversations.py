@@ -47,12 +47,16 @@ async def test_official_sdk_goes_through_the_life_of_a_conversation(sdk: AsyncOp
 async def test_empty_body_creates_an_empty_conversation(client: httpx.AsyncClient) -> None:
     answer = await client.post(PATH)
     assert answer.status_code == 200
-    assert answer.json() | {"id": "", "created_at": 0} == {
+    assert answer.json()["updated_at"] == answer.json()["created_at"]
+    assert answer.json() | {"id": "", "created_at": 0, "updated_at": 0} == {
         "id": "",
         "object": "conversation",
         "created_at": 0,
+        "updated_at": 0,
         "metadata": {},
         "title": None,
+        "archived": False,
+        "active_item_id": None,
     }
 
 
@@ -71,6 +75,101 @@ async def test_all_conversations_are_listed_by_pages(client: httpx.AsyncClient) 
     assert second["has_more"] is False
     upwards = (await client.get(PATH, params={"order": "asc"})).json()
     assert [conversation["id"] for conversation in upwards["data"]] == names
+
+
+async def test_archived_conversation_is_listed_apart(client: httpx.AsyncClient) -> None:
+    away, there = [(await client.post(PATH)).json()["id"] for _ in range(2)]
+    archived = (await client.post(f"{PATH}/{away}", json={"archived": True})).json()
+    assert archived["archived"] is True
+    assert await listed(client) == [there]
+    assert await listed(client, archived="true") == [away]
+    await client.post(f"{PATH}/{away}", json={"archived": False, "title": None})
+    assert await listed(client) == [there, away]
+
+
+async def test_conversations_are_listed_by_either_time(client: httpx.AsyncClient, services: Services) -> None:
+    ids = [(await client.post(PATH)).json()["id"] for _ in range(3)]
+    for second, conversation in enumerate(services.history.conversations.values()):
+        conversation.create_time.FromSeconds(1000 + second)
+        conversation.update_time.FromSeconds(3000 - second)
+    assert await listed(client) == await listed(client, order_by="created_at") == ids[::-1]
+    assert await listed(client, order_by="updated_at") == ids
+    assert (await client.get(f"{PATH}/{ids[0]}")).json()["updated_at"] == 3000
+    assert await listed(client, created_after="1001") == [ids[2], ids[1]]
+    assert await listed(client, created_before="1001") == [ids[0]]
+    assert await listed(client, created_after="1000", created_before="1000") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("archived", "perhaps"),
+        ("order_by", "title"),
+        ("created_after", "yesterday"),
+        ("created_after", "-1"),
+        ("created_before", "9" * 30),
+        ("limit", "0"),
+        ("order", "up"),
+    ],
+)
+async def test_wrong_list_is_400_and_named(client: httpx.AsyncClient, name: str, value: str) -> None:
+    answer = await client.get(PATH, params={name: value})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+
+
+async def listed(client: httpx.AsyncClient, **query: str) -> list[str]:
+    return [conversation["id"] for conversation in (await client.get(PATH, params=query)).json()["data"]]
+
+
+async def test_branches_are_begun_and_listed(client: httpx.AsyncClient) -> None:
+    name = (await client.post(PATH, json={"items": [MESSAGE, MESSAGE]})).json()["id"]
+    path = f"{PATH}/{name}"
+    second, first = [item["id"] for item in (await client.get(f"{path}/items")).json()["data"]]
+    assert (await client.get(path)).json()["active_item_id"] == second
+    assert (await client.get(f"{path}/forks")).json() == {
+        "object": "list",
+        "data": [],
+        "first_id": None,
+        "last_id": None,
+        "has_more": False,
+    }
+    assert (await client.post(path, json={"active_item_id": first})).json()["active_item_id"] == first
+    edited = (await client.post(f"{path}/items", json={"items": [MESSAGE]})).json()["first_id"]
+    fork = {
+        "object": "conversation.fork",
+        "id": second,
+        "parent_id": first,
+        "branches": [
+            {"item_id": second, "leaf_id": second, "active": False},
+            {"item_id": edited, "leaf_id": edited, "active": True},
+        ],
+    }
+    assert (await client.get(f"{path}/forks")).json()["data"] == [fork]
+    assert (await client.post(path, json={"active_item_id": None})).json()["active_item_id"] is None
+    anew = (await client.post(f"{path}/items", json={"items": [MESSAGE]})).json()["first_id"]
+    at_the_root = (await client.get(f"{path}/forks")).json()["data"][0]
+    assert (at_the_root["parent_id"], at_the_root["branches"][1]["item_id"]) == (None, anew)
+    kept = (await client.post(path, json={"title": "Other"})).json()
+    assert kept["active_item_id"] == anew
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"active_item_id": ""}, 400, "active_item_id"),
+        ({"active_item_id": 7}, 400, "active_item_id"),
+        ({"active_item_id": "a b"}, 400, "active_item_id"),
+        ({"active_item_id": "a" * 129}, 400, "active_item_id"),
+        ({"archived": "yes"}, 400, "archived"),
+        ({"active_item_id": "msg_unknown"}, 404, None),
+    ],
+)
+async def test_wrong_change_is_refused_and_named(
+    client: httpx.AsyncClient, body: dict, status: int, param: str | None
+) -> None:
+    name = (await client.post(PATH)).json()["id"]
+    answer = await client.post(f"{PATH}/{name}", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
 
 
 async def test_list_of_nothing_has_no_ids(client: httpx.AsyncClient) -> None:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from rostra.history.v1 import history_service_pb2 as pb
-from rostra.history.v1.conversation_pb2 import Metadata
 from rostra.history.v1.item_pb2 import Item
 from rostra_gateway.body import read_json, validate
 from rostra_gateway.dependencies import AdmittedCaller, CurrentClients
@@ -18,9 +17,11 @@ from rostra_gateway.openapi import documented, request_body
 from rostra_gateway.path_ids import ConversationId, ItemId
 from rostra_gateway.schemas.conversation import (
     Conversation,
+    ConversationQuery,
     CreateConversationRequest,
     CreateItemsRequest,
     DeletedConversation,
+    Fork,
     ItemObject,
     UpdateConversationRequest,
 )
@@ -43,11 +44,11 @@ async def create_conversation(request: Request, clients: CurrentClients, _: Admi
 
 @router.get("")
 async def list_conversations(
-    page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
+    query: Annotated[ConversationQuery, Query()], clients: CurrentClients, _: AdmittedCaller
 ) -> ListObject[Conversation]:
     """List the caller's conversations, newest first unless `order` is `asc`. OpenAI has no such endpoint."""
     history = clients.history
-    answer = await history.call(history.stub.ListConversations, pb.ListConversationsRequest(page=page.to_proto()))
+    answer = await history.call(history.stub.ListConversations, query.to_request())
     conversations = [Conversation.from_proto(conversation) for conversation in answer.conversations]
     return ListObject[Conversation].of(conversations, has_more=answer.has_more)
 
@@ -66,14 +67,14 @@ async def get_conversation(conversation_id: ConversationId, clients: CurrentClie
 async def update_conversation(
     request: Request, conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller
 ) -> Conversation:
-    """Change a conversation's metadata, all pairs at once, or its title."""
+    """Change what is given: metadata, all pairs at once, the title, whether it is archived, which item is active.
+
+    To edit an earlier turn, make the item before it active and go on; to make an answer again, make the user's message
+    active and create a response without input.
+    """
     body = validate(UpdateConversationRequest, await read_json(request))
     history = clients.history
-    metadata = None if body.metadata is None else Metadata(pairs=body.metadata)
-    answer = await history.call(
-        history.stub.UpdateConversation,
-        pb.UpdateConversationRequest(conversation_id=conversation_id, metadata=metadata, title=body.title),
-    )
+    answer = await history.call(history.stub.UpdateConversation, body.to_proto(conversation_id))
     return Conversation.from_proto(answer.conversation)
 
 
@@ -85,6 +86,14 @@ async def delete_conversation(
     history = clients.history
     await history.call(history.stub.DeleteConversation, pb.DeleteConversationRequest(conversation_id=conversation_id))
     return DeletedConversation(id=conversation_id)
+
+
+@router.get("/{conversation_id}/forks")
+async def list_forks(conversation_id: ConversationId, clients: CurrentClients, _: AdmittedCaller) -> ListObject[Fork]:
+    """List where a conversation's branches part, in the order of the items there. OpenAI has no such endpoint."""
+    history = clients.history
+    answer = await history.call(history.stub.ListForks, pb.ListForksRequest(conversation_id=conversation_id))
+    return ListObject[Fork].of([Fork.from_proto(fork) for fork in answer.forks], has_more=False)
 
 
 @router.post(
@@ -109,7 +118,7 @@ async def create_items(
 async def list_items(
     conversation_id: ConversationId, page: Annotated[PageQuery, Query()], clients: CurrentClients, _: AdmittedCaller
 ) -> Response:
-    """List a conversation's items, newest first unless `order` is `asc`."""
+    """List the items of the branch that is shown, newest first unless `order` is `asc`."""
     history = clients.history
     answer = await history.call(
         history.stub.ListItems, pb.ListItemsRequest(conversation_id=conversation_id, page=page.to_proto())
