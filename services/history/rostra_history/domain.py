@@ -62,6 +62,15 @@ class ResponseStatus(StrEnum):
         return self in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 
 
+@dataclass(frozen=True, slots=True)
+class BranchPoint:
+    """A point of a branch: the active item, the rank after it, and how often another one had been made active."""
+
+    leaf_id: str | None
+    next_seq: int
+    switch_count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """A place where items follow one another.
@@ -84,6 +93,11 @@ class Conversation:
     next_seq: int = 0
     leaf_id: str | None = None
     switch_count: int = 0
+
+    @property
+    def branch_point(self) -> BranchPoint:
+        """Return where it is continued now."""
+        return BranchPoint(self.leaf_id, self.next_seq, self.switch_count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +176,9 @@ class Response:
 
     Attributes:
         leaf_id: The last placed item of the path that ends with this response; `None` while there is none. In a
-            conversation, until the response joins it, this is the item that was active when the response was made.
+            conversation, until the response joins it, this is the item that was active when its context was read.
         next_seq: The rank that an item after `leaf_id` gets at least.
-        switch_count: The conversation's when the response was made: while it is the same, the branch is.
+        switch_count: The conversation's at that time: while it is the same, the branch is.
         body: OpenAI's `response` object without its output.
         background: Whether it is queued first, and then run by whoever claims it.
         attempt: How many runners have claimed it: the fencing token, as only the present one may end the response. 0 is
@@ -184,6 +198,11 @@ class Response:
     switch_count: int = 0
     background: bool = False
     attempt: int = 0
+
+    @property
+    def branch_point(self) -> BranchPoint:
+        """Return which point of its conversation it continues, until it joins that."""
+        return BranchPoint(self.leaf_id, self.next_seq, self.switch_count)
 
     @property
     def joins_conversation(self) -> bool:
@@ -260,10 +279,17 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a new response continues: the items before it, oldest first, and the items that its input refers to."""
+    """What a new response continues.
+
+    Attributes:
+        items: The items before it, oldest first.
+        referenced: The items that its input refers to.
+        branch_point: To which point of the conversation `items` lead; `None` where they are not a conversation's.
+    """
 
     items: list[Item]
     referenced: list[Item]
+    branch_point: BranchPoint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from rostra.history.v1.history_service_pb2 import (
 )
 from rostra_history.branches import Fork
 from rostra_history.domain import (
+    BranchPoint,
     Claim,
     Conversation,
     ConversationChanges,
@@ -107,6 +108,23 @@ def member_message(item: Item) -> item_pb2.Item:
 def item_view(number: int) -> ItemView:
     """Return which items are asked for."""
     return ItemView.ALL_BRANCHES if number == ITEM_VIEW_ALL_BRANCHES else ItemView.ACTIVE_BRANCH
+
+
+def branch_point_message(point: BranchPoint | None) -> conversation_pb2.BranchPoint | None:
+    """Return the message of a point of a branch, if there is one."""
+    if point is None:
+        return None
+    return conversation_pb2.BranchPoint(
+        item_id=point.leaf_id or "", next_seq=point.next_seq, switch_count=point.switch_count
+    )
+
+
+def branch_point_of(request: CreateResponseRequest) -> BranchPoint | None:
+    """Return which point of its conversation a response continues; `None` for the present one."""
+    if not request.HasField("branch_point"):
+        return None
+    point = request.branch_point
+    return BranchPoint(point.item_id or None, point.next_seq, point.switch_count)
 
 
 def fork_message(fork: Fork) -> conversation_pb2.Fork:

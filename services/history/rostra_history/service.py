@@ -6,7 +6,9 @@ from typing import Any
 
 from rostra_history.branch_reader import BranchReader
 from rostra_history.branches import Fork
+from rostra_history.context_reader import ContextReader, check_exclusive
 from rostra_history.domain import (
+    BranchPoint,
     Context,
     Conversation,
     ConversationChanges,
@@ -21,10 +23,10 @@ from rostra_history.domain import (
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem, conversation_items, parsed, response_items
-from rostra_history.errors import ItemNotFound, LeaseLost, PreviousResponseNotFound, ResponseNotFound
+from rostra_history.errors import LeaseLost
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import HistoryStore
-from rostra_history.thread import path_to, place
+from rostra_history.thread import place
 from rostra_history.titles import title_of
 from rostra_history.validation import check_metadata, check_title
 from rostra_kit.errors import InvalidArgumentError
@@ -50,7 +52,8 @@ class HistoryService:
         abandoned_after_us: int,
     ) -> None:
         self._store = store
-        self._reader = BranchReader(store)
+        self._branches = BranchReader(store)
+        self._contexts = ContextReader(store)
         self._metrics = metrics
         self._now_us = now_us
         self._abandoned_after_us = abandoned_after_us
@@ -112,22 +115,22 @@ class HistoryService:
         )
         self._metrics.items_stored.labels("direct").inc(len(placed))
         await self._name(owner, conversation_id, title_of(items), now_us)
-        return [*[await self._reader.with_shown_parent(item) for item in placed[:1]], *placed[1:]]
+        return [*[await self._branches.with_shown_parent(item) for item in placed[:1]], *placed[1:]]
 
     async def list_items(
         self, *, owner: str, conversation_id: str, page: PageRequest, view: ItemView = ItemView.ACTIVE_BRANCH
     ) -> Page[Item]:
         """Return a page of the conversation's items."""
-        return await self._reader.list_items(owner=owner, conversation_id=conversation_id, view=view, page=page)
+        return await self._branches.list_items(owner=owner, conversation_id=conversation_id, view=view, page=page)
 
     async def list_forks(self, *, owner: str, conversation_id: str) -> list[Fork]:
         """Return where the conversation's branches part."""
-        return await self._reader.list_forks(owner=owner, conversation_id=conversation_id)
+        return await self._branches.list_forks(owner=owner, conversation_id=conversation_id)
 
     async def get_item(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
         """Return one item of the conversation."""
         item = await self._store.items.get(owner=owner, conversation_id=conversation_id, item_id=item_id)
-        return await self._reader.with_shown_parent(item)
+        return await self._branches.with_shown_parent(item)
 
     async def delete_item(self, *, owner: str, conversation_id: str, item_id: str) -> Conversation:
         """Delete one item of the conversation; return the conversation."""
@@ -148,23 +151,16 @@ class HistoryService:
 
         The response `response_id`, stored already, continues the branch of the conversation that it was made for.
         """
-        thread: Conversation | Response | None = None
-        thread_id = ""
-        if previous_response_id:
-            _check_exclusive(previous_response_id, conversation_id)
-            thread = await self._continued_response(owner, previous_response_id)
-            thread_id = thread.thread_id
-        elif conversation_id:
-            thread = await self._continued_branch(owner, conversation_id, response_id)
-            thread_id = conversation_id
-        items: list[Item] = []
-        if thread is not None and thread.leaf_id is not None:
-            loaded = await self._store.items.load_thread(owner=owner, thread_id=thread_id, end_seq=thread.next_seq)
-            items = path_to(thread.leaf_id, loaded)
-        referenced = await self._referenced(owner, item_ids)
-        self._metrics.context_items.observe(len(items))
-        self._metrics.context_characters.observe(sum(len(item.body) for item in items))
-        return Context(items, referenced)
+        context = await self._contexts.load(
+            owner=owner,
+            previous_response_id=previous_response_id,
+            conversation_id=conversation_id,
+            item_ids=item_ids,
+            response_id=response_id,
+        )
+        self._metrics.context_items.observe(len(context.items))
+        self._metrics.context_characters.observe(sum(len(item.body) for item in context.items))
+        return context
 
     async def create_response(
         self,
@@ -176,12 +172,14 @@ class HistoryService:
         body: str,
         items: Sequence[NewItem],
         job: Job | None = None,
+        branch_point: BranchPoint | None = None,
     ) -> None:
         """Store a response that is about to run, with its input; an empty id means that there is none of this kind.
 
-        With a job it is queued, to run in the background.
+        With a job it is queued, to run in the background. In a conversation it continues the `branch_point` that its
+        context was read at, the present one by default.
         """
-        _check_exclusive(previous_response_id, conversation_id)
+        check_exclusive(previous_response_id, conversation_id)
         now_us = self._now_us()
         title = ""
         response = Response(
@@ -196,18 +194,16 @@ class HistoryService:
             conversation_id=conversation_id or None,
         )
         if previous_response_id:
-            previous = await self._continued_response(owner, previous_response_id)
+            previous = await self._contexts.continued_response(owner, previous_response_id)
             response = replace(
                 response, thread_id=previous.thread_id, leaf_id=previous.leaf_id, next_seq=previous.next_seq
             )
         elif conversation_id:
             conversation = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
             title = "" if conversation.title else title_of(parsed(items))
+            point = branch_point or conversation.branch_point
             response = replace(
-                response,
-                leaf_id=conversation.leaf_id,
-                next_seq=conversation.next_seq,
-                switch_count=conversation.switch_count,
+                response, leaf_id=point.leaf_id, next_seq=point.next_seq, switch_count=point.switch_count
             )
         given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
         claim_time_us = now_us if job else now_us + self._abandoned_after_us
@@ -263,36 +259,3 @@ class HistoryService:
             await self._store.conversations.name(
                 owner=owner, conversation_id=conversation_id, title=title, now_us=now_us
             )
-
-    async def _continued_branch(self, owner: str, conversation_id: str, response_id: str) -> Conversation | Response:
-        """Return what tells the last item to continue: the conversation, or the response once there was a switch."""
-        conversation = await self._store.conversations.get(owner=owner, conversation_id=conversation_id)
-        if not response_id:
-            return conversation
-        response = await self._store.responses.get(owner=owner, response_id=response_id)
-        if response.conversation_id != conversation_id:
-            raise InvalidArgumentError("The response belongs to another conversation.", param="response_id")
-        return conversation if response.switch_count == conversation.switch_count else response
-
-    async def _referenced(self, owner: str, item_ids: Sequence[str]) -> list[Item]:
-        found = await self._store.items.get_many(owner=owner, item_ids=item_ids) if item_ids else []
-        for item_id in item_ids if len(found) < len(item_ids) else ():
-            if all(item.id != item_id for item in found):
-                raise ItemNotFound(item_id)
-        return found
-
-    async def _continued_response(self, owner: str, response_id: str) -> Response:
-        try:
-            response = await self._store.responses.get(owner=owner, response_id=response_id)
-        except ResponseNotFound as error:
-            raise PreviousResponseNotFound(response_id) from error
-        if not response.status.ended_well:
-            raise PreviousResponseNotFound(response_id)
-        return response
-
-
-def _check_exclusive(previous_response_id: str, conversation_id: str) -> None:
-    if previous_response_id and conversation_id:
-        raise InvalidArgumentError(
-            "'previous_response_id' and 'conversation' exclude one another.", param="previous_response_id"
-        )

@@ -11,6 +11,8 @@ from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra_history.mapping import (
     attempt_of,
+    branch_point_message,
+    branch_point_of,
     claim_message,
     conversation_changes,
     conversation_filter,
@@ -134,7 +136,9 @@ class HistoryServicer(HistoryServiceServicer):
             response_id=request.response_id,
         )
         return pb.LoadContextResponse(
-            items=item_messages(loaded.items), referenced_items=item_messages(loaded.referenced)
+            items=item_messages(loaded.items),
+            referenced_items=item_messages(loaded.referenced),
+            branch_point=branch_point_message(loaded.branch_point),
         )
 
     async def CreateResponse(self, request: pb.CreateResponseRequest, context: Context) -> pb.CreateResponseResponse:
@@ -147,6 +151,7 @@ class HistoryServicer(HistoryServiceServicer):
             body=response_body(request.response),
             items=new_items(request.input, param="input"),
             job=new_job(request),
+            branch_point=branch_point_of(request),
         )
         return pb.CreateResponseResponse()
 

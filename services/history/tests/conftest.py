@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.domain import (
+    BranchPoint,
     Claim,
     Conversation,
     ConversationChanges,
@@ -141,6 +142,7 @@ class User:
         conversation: str = "",
         response_id: str = "",
         job: Job | None = None,
+        branch_point: BranchPoint | None = None,
     ) -> str:
         response_id = response_id or new_id("resp")
         await self.service.create_response(
@@ -151,6 +153,7 @@ class User:
             body='{"status":"in_progress"}',
             items=new_items(texts),
             job=job,
+            branch_point=branch_point,
         )
         return response_id
 
@@ -183,6 +186,13 @@ class User:
             response_id=response,
         )
         return [text_of(item) for item in loaded.items]
+
+    async def branch_point(self, conversation_id: str) -> BranchPoint | None:
+        """Load a context, and return the point that it leads to."""
+        loaded = await self.service.load_context(
+            owner=self.owner, previous_response_id="", conversation_id=conversation_id, item_ids=[]
+        )
+        return loaded.branch_point
 
     async def members(self, conversation_id: str, *, view: str = "active_branch") -> list[Item]:
         page = await self.service.list_items(

@@ -218,6 +218,27 @@ async def test_response_about_to_run_continues_the_branch_it_was_made_for(user) 
         await user.context(conversation=elsewhere, response=response_id)
 
 
+async def test_switch_between_reading_the_context_and_storing_the_response_is_noticed(user) -> None:
+    conversation_id = await user.conversation("q", "a")
+    point = await user.branch_point(conversation_id)
+    await user.go_to(conversation_id, "q")
+    await user.say(conversation_id, "other")
+    response_id = await user.begin("q2", conversation=conversation_id, branch_point=point)
+    assert await user.context(conversation=conversation_id, response=response_id) == ["q", "a"]
+    await user.end(response_id, "a2")
+    assert await agreed(user, conversation_id) == ["q", "other"]
+    assert await user.context(previous=response_id) == ["q", "a", "q2", "a2"]
+
+
+async def test_context_of_no_conversation_leads_to_no_point_of_one(service, user) -> None:
+    conversation_id = await user.conversation("q")
+    response_id = await user.turn("q2", "a2", conversation=conversation_id)
+    loaded = await service.load_context(
+        owner=user.owner, previous_response_id=response_id, conversation_id="", item_ids=[]
+    )
+    assert loaded.branch_point is None
+
+
 async def test_parallel_switches_and_appends_lose_nothing(store, user) -> None:
     conversation_id = await user.conversation("a", "b")
     [a, b] = await user.members(conversation_id)

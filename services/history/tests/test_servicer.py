@@ -15,6 +15,7 @@ from rostra.common.v1.page_pb2 import Order
 from rostra.common.v1.page_pb2 import PageRequest as Page
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1 import response_pb2
+from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.item_pb2 import Item
 from rostra.history.v1.response_pb2 import Job, Lease, Response
@@ -180,9 +181,15 @@ async def test_branches_are_listed_and_continued(history: History) -> None:
         (two.id, three.id, False),
         (edited.id, edited.id, True),
     ]
-    assert texts((await history.call("LoadContext", **key)).items) == ["one", "edited"]
+    loaded = await history.call("LoadContext", **key)
+    assert texts(loaded.items) == ["one", "edited"]
+    assert loaded.branch_point == BranchPoint(item_id=edited.id, next_seq=4, switch_count=1)
     about_to_run = await history.call("LoadContext", **key, response_id="resp_1")
     assert texts(about_to_run.items) == ["one", "two", "three"]
+    assert about_to_run.branch_point == BranchPoint(item_id=three.id, next_seq=3, switch_count=0)
+    late = Response(id="resp_2", status=IN_PROGRESS, body=b"{}", conversation_id=conversation_id)
+    await history.call("CreateResponse", response=late, branch_point=about_to_run.branch_point)
+    assert texts((await history.call("LoadContext", **key, response_id="resp_2")).items) == ["one", "two", "three"]
 
 
 async def test_page_without_a_size_has_twenty_elements(history: History) -> None:

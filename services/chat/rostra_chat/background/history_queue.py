@@ -13,7 +13,7 @@ from rostra.history.v1 import response_pb2
 from rostra.history.v1.item_pb2 import Item as StoredItem
 from rostra_chat.background.job_queue import Job, Lease, Renewal
 from rostra_chat.errors import LeaseLost
-from rostra_chat.responses.history_store import STATUS_NAMES, items_to_proto, response_to_proto
+from rostra_chat.responses.history_store import STATUS_NAMES, branch_point_to_proto, items_to_proto, response_to_proto
 from rostra_chat.responses.store import Item
 from rostra_kit.client import ServiceClient
 from rostra_kit.context import current_request
@@ -31,11 +31,16 @@ class HistoryJobQueue:
         self._client = client
         self._stub = client.stub
 
-    async def enqueue(self, response: dict[str, Any], *, input_items: Sequence[Item], request_body: bytes) -> None:
+    async def enqueue(
+        self, response: dict[str, Any], *, input_items: Sequence[Item], request_body: bytes, branch_point: bytes = b""
+    ) -> None:
         """Store a queued response: see `JobQueue`."""
         job = response_pb2.Job(request_body=request_body, caller=current_request().caller)
         request = pb.CreateResponseRequest(
-            response=response_to_proto(response), input=items_to_proto(input_items), job=job
+            response=response_to_proto(response),
+            input=items_to_proto(input_items),
+            job=job,
+            branch_point=branch_point_to_proto(branch_point),
         )
         await self._client.call(self._stub.CreateResponse, request)
 

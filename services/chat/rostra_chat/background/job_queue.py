@@ -61,8 +61,13 @@ class JobQueue(Protocol):
     `enqueue`, `get`, `cancel` and `finish` act for the caller of the request under way; the others need no caller.
     """
 
-    async def enqueue(self, response: dict[str, Any], *, input_items: Sequence[Item], request_body: bytes) -> None:
-        """Store a queued response with its input and what it takes to run it. A repeat changes nothing."""
+    async def enqueue(
+        self, response: dict[str, Any], *, input_items: Sequence[Item], request_body: bytes, branch_point: bytes = b""
+    ) -> None:
+        """Store a queued response with its input and what it takes to run it. A repeat changes nothing.
+
+        In a conversation it will join the branch of the `branch_point` that its context has.
+        """
         ...
 
     async def get(self, response_id: str) -> dict[str, Any]:

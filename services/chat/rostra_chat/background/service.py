@@ -111,7 +111,9 @@ class BackgroundResponses:
             )
         plan = await self._planner.plan(body, state)
         response = plan.response | {"status": "queued", "background": True}
-        await self._queue.enqueue(response, input_items=plan.input_items, request_body=body)
+        await self._queue.enqueue(
+            response, input_items=plan.input_items, request_body=body, branch_point=plan.branch_point
+        )
         events = RunLog(response["id"], attempt=0)
         events.add(queued_events(response))
         self._log_writer.write(events)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2 import CreateResponseRequest, FinishResponseRequest, LoadContextRequest
 from rostra.history.v1.item_pb2 import Item as StoredItem
 from rostra.history.v1.response_pb2 import Response as StoredResponse
@@ -47,11 +48,19 @@ class HistoryResponseStore:
             response_id=response_id,
         )
         answer = await self._client.call(self._client.stub.LoadContext, request)
-        return Context(items=_from_proto(answer.items), referenced=_from_proto(answer.referenced_items))
+        return Context(
+            items=_from_proto(answer.items),
+            referenced=_from_proto(answer.referenced_items),
+            branch_point=answer.branch_point.SerializeToString() if answer.HasField("branch_point") else b"",
+        )
 
-    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item]) -> None:
+    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"") -> None:
         """Store a run that begins: see `ResponseStore`."""
-        request = CreateResponseRequest(response=response_to_proto(response), input=items_to_proto(input_items))
+        request = CreateResponseRequest(
+            response=response_to_proto(response),
+            input=items_to_proto(input_items),
+            branch_point=branch_point_to_proto(branch_point),
+        )
         await self._client.call(self._client.stub.CreateResponse, request)
 
     async def finish(self, response: dict[str, Any]) -> None:
@@ -77,6 +86,11 @@ def response_to_proto(response: dict[str, Any]) -> StoredResponse:
 def items_to_proto(items: Iterable[Item]) -> list[StoredItem]:
     """Return items as history keeps them."""
     return [StoredItem(id=item["id"], body=orjson.dumps(item)) for item in items]
+
+
+def branch_point_to_proto(branch_point: bytes) -> BranchPoint | None:
+    """Return the point of a conversation that history wrote down; `None` where it wrote nothing."""
+    return BranchPoint.FromString(branch_point) if branch_point else None
 
 
 def _from_proto(items: Iterable[StoredItem]) -> tuple[Item, ...]:

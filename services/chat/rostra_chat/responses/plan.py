@@ -30,6 +30,7 @@ class RunPlan:
         response: The response object of a run that begins.
         input_items: The input as it is stored, in its normal form.
         demand: What the run can come to.
+        branch_point: The point of a conversation that it continues, as the store wrote it down; empty for none.
     """
 
     model: Model
@@ -38,6 +39,7 @@ class RunPlan:
     response: Response
     input_items: tuple[Item, ...]
     demand: Demand
+    branch_point: bytes
 
 
 def make_plan(
@@ -87,6 +89,7 @@ def make_plan(
         ),
         input_items=input_items,
         demand=_measure(model, body, default_max_output_tokens),
+        branch_point=context.branch_point,
     )
 
 

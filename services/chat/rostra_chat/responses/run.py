@@ -102,7 +102,9 @@ class ResponseRun:
         # Said beforehand: when the call is cancelled midway, nobody knows whether it arrived.
         self._is_stored = True
         try:
-            await self._store.create(self.response, input_items=self._plan.input_items)
+            await self._store.create(
+                self.response, input_items=self._plan.input_items, branch_point=self._plan.branch_point
+            )
         except AppError:
             self._is_stored = False
             raise

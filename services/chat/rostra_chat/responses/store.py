@@ -14,10 +14,12 @@ class Context:
     Attributes:
         items: The items before it, oldest first.
         referenced: The items that its input refers to, in the order of the references.
+        branch_point: The point of a conversation that it continues, as the store wrote it down; empty for none.
     """
 
     items: tuple[Item, ...] = ()
     referenced: tuple[Item, ...] = ()
+    branch_point: bytes = b""
 
 
 class ResponseStore(Protocol):
@@ -35,8 +37,11 @@ class ResponseStore(Protocol):
         """
         ...
 
-    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item]) -> None:
-        """Store the response object of a run that begins, with its input. A repeat changes nothing."""
+    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"") -> None:
+        """Store the response object of a run that begins, with its input. A repeat changes nothing.
+
+        In a conversation it will join the branch of the `branch_point` that its context has.
+        """
         ...
 
     async def finish(self, response: dict[str, Any]) -> None:

@@ -41,6 +41,7 @@ class MemoryQueue:
     def __init__(self) -> None:
         self.responses: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, bytes] = {}
+        self.branch_points: dict[str, bytes] = {}
         self.leases: dict[str, tuple[int, float]] = {}
         self.tries: dict[str, int] = {}
         self.cancelled: set[str] = set()
@@ -48,10 +49,13 @@ class MemoryQueue:
         self.is_away = False
         self.ended: dict[str, asyncio.Event] = {}
 
-    async def enqueue(self, response: dict[str, Any], *, input_items: Sequence[Any], request_body: bytes) -> None:
+    async def enqueue(
+        self, response: dict[str, Any], *, input_items: Sequence[Any], request_body: bytes, branch_point: bytes = b""
+    ) -> None:
         self._check()
         self.responses[response["id"]] = response
         self.jobs[response["id"]] = request_body
+        self.branch_points[response["id"]] = branch_point
         self.ended[response["id"]] = asyncio.Event()
 
     async def get(self, response_id: str) -> dict[str, Any]:
@@ -288,7 +292,7 @@ class Bench:
 
     async def load_context(self, **names: Any) -> Context:
         self.loads.append(names)
-        return Context()
+        return Context(branch_point=b"point" if names["conversation_id"] else b"")
 
     async def start(self, *, drain_seconds: float = 0.0, **settings: Any) -> Replica:
         """Start a replica."""

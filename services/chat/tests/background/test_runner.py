@@ -32,6 +32,7 @@ async def test_response_in_a_conversation_is_named_when_its_context_is_loaded_to
 
     assert [load["conversation_id"] for load in bench.loads] == ["conv_1", "conv_1"]
     assert [load["response_id"] for load in bench.loads] == ["", response_id]
+    assert bench.queue.branch_points == {response_id: b"point"}
 
 
 async def test_response_is_run_without_anybody_who_follows(bench):

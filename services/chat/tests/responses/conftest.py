@@ -77,6 +77,7 @@ class MemoryStore:
         self.context = Context()
         self.responses: dict[str, dict[str, Any]] = {}
         self.inputs: dict[str, list[dict[str, Any]]] = {}
+        self.branch_points: dict[str, bytes] = {}
         self.loads: list[dict[str, Any]] = []
         self.failures: dict[str, Exception] = {}
         self._journal = journal
@@ -87,13 +88,16 @@ class MemoryStore:
             raise error
         return self.context
 
-    async def create(self, response: dict[str, Any], *, input_items: Sequence[dict[str, Any]]) -> None:
+    async def create(
+        self, response: dict[str, Any], *, input_items: Sequence[dict[str, Any]], branch_point: bytes = b""
+    ) -> None:
         await asyncio.sleep(0)
         if error := self.failures.get("create"):
             raise error
         self._journal.append(f"stored {response['status']}")
         self.responses[response["id"]] = response
         self.inputs[response["id"]] = list(input_items)
+        self.branch_points[response["id"]] = branch_point
 
     async def finish(self, response: dict[str, Any]) -> None:
         await asyncio.sleep(0)

@@ -70,9 +70,11 @@ async def test_input_is_stored_in_its_normal_form_under_new_ids(bench):
 
 async def test_context_comes_before_the_input(bench):
     said = {"type": "message", "id": "msg_1", "role": "user", "content": [{"type": "input_text", "text": "Before"}]}
-    bench.store.context = Context(items=(said,))
+    bench.store.context = Context(items=(said,), branch_point=b"point")
 
     await bench.create(state=ResponseState(store=True, previous_response_id="resp_1"), instructions="Be brief")
+
+    assert list(bench.store.branch_points.values()) == [b"point"]
 
     assert bench.provider.bodies[0]["messages"] == [
         {"role": "system", "content": "Be brief"},
@@ -285,7 +287,7 @@ async def test_client_that_leaves_while_the_beginning_is_stored_pays_nothing(ben
     blocked = asyncio.Event()
     reached = asyncio.Event()
 
-    async def create(response, *, input_items):
+    async def create(response, *, input_items, branch_point):
         bench.store.responses[response["id"]] = response
         reached.set()
         await blocked.wait()

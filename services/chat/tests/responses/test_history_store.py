@@ -2,6 +2,7 @@ import orjson
 import pytest
 
 from rostra.history.v1 import history_service_pb2, history_service_pb2_grpc
+from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.item_pb2 import Item
 from rostra.history.v1.response_pb2 import ResponseStatus
@@ -17,11 +18,14 @@ class RecordingHistory(history_service_pb2_grpc.HistoryServiceServicer):
     def __init__(self):
         self.requests = []
         self.error = None
+        self.branch_point = None
 
     async def LoadContext(self, request, context):
         self._note(request)
         item = Item(id="msg_1", body=orjson.dumps(MESSAGE))
-        return history_service_pb2.LoadContextResponse(items=[item], referenced_items=[item, item])
+        return history_service_pb2.LoadContextResponse(
+            items=[item], referenced_items=[item, item], branch_point=self.branch_point
+        )
 
     async def CreateResponse(self, request, context):
         self._note(request)
@@ -78,6 +82,17 @@ async def test_response_that_is_stored_already_is_named(store, history):
     await store.load_context(previous_response_id="", conversation_id="conv_1", item_ids=[], response_id="resp_1")
 
     assert (history.requests[0].conversation_id, history.requests[0].response_id) == ("conv_1", "resp_1")
+
+
+async def test_point_of_the_context_is_handed_back_as_it_came(store, history):
+    point = BranchPoint(item_id="msg_1", next_seq=7, switch_count=2)
+    history.branch_point = point
+    context = await store.load_context(previous_response_id="", conversation_id="conv_1", item_ids=[])
+    await store.create(response("in_progress"), input_items=[], branch_point=context.branch_point)
+    await store.create(response("in_progress"), input_items=[])
+
+    assert history.requests[1].branch_point == point
+    assert not history.requests[2].HasField("branch_point")
 
 
 async def test_beginning_is_stored_with_its_input(store, history):

@@ -20,8 +20,8 @@ from pymongo import ReturnDocument, UpdateOne
 from rostra_history.documentdb_store.database import Database, Document, existing
 from rostra_history.documentdb_store.documents import END_OF_RUN, WITHOUT_RUN
 from rostra_history.documentdb_store.items import insert_items
-from rostra_history.documentdb_store.places import Branch, Place, reserve
-from rostra_history.domain import Item, ItemKind, Response, ResponseStatus
+from rostra_history.documentdb_store.places import Place, reserve
+from rostra_history.domain import BranchPoint, Item, ItemKind, Response, ResponseStatus
 from rostra_history.errors import LeaseLost, ResponseNotFound
 
 _IN_PROGRESS = {"status": ResponseStatus.IN_PROGRESS.value}
@@ -80,7 +80,7 @@ async def join(database: Database, decided: Document, *, now_us: int) -> None:
         key=response_id,
         item_ids=item_ids,
         now_us=now_us,
-        branch=Branch(decided["leaf_id"], decided["switch_count"]),
+        branch=BranchPoint(decided["leaf_id"], decided["next_seq"], decided["switch_count"]),
     )
     if start is None:
         # The conversation is gone: a path of their own, so that the response can still be continued.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rostra_history.documentdb_store.database import Database, Document, existing
+from rostra_history.domain import BranchPoint
 from rostra_history.thread import Link, Node
 
 # How much a conversation remembers, so that an append which is repeated gets the same places.
@@ -22,14 +23,6 @@ class Place:
 
     first_seq: int
     parent_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """The branch that a response was made for: the item active then, and how often that had been switched."""
-
-    leaf_id: str | None
-    switch_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +48,12 @@ async def reserve(
     key: str,
     item_ids: Sequence[str],
     now_us: int,
-    branch: Branch | None = None,
+    branch: BranchPoint | None = None,
 ) -> Place | None:
     """Take the next places of the conversation for these items; `None` where there is no conversation.
 
-    They follow the active item, and the last of them is active then; but when there was a switch since the `branch`
-    that they were made for was active, they follow that one's end, and the active item stays.
+    They follow the active item, and the last of them is active then; but when there was a switch since the point
+    `branch` that they were made for, they follow that, and the active item stays.
 
     The places taken under the same `key` before are returned again, also after a crash; when more than 64 others have
     been taken or moves made since, new ones are taken, which moves the items but loses none.
@@ -144,7 +137,7 @@ def remembered(conversation: Document) -> Iterator[Append]:
             active_id, forgotten = entry["leaf_id"], False
 
 
-def _append(key: str, item_ids: Sequence[str], now_us: int, *, aside: Branch | None = None) -> Document:
+def _append(key: str, item_ids: Sequence[str], now_us: int, *, aside: BranchPoint | None = None) -> Document:
     entry: Document = {"key": key, "count": len(item_ids), "leaf_id": item_ids[-1]}
     values: Document = {"update_time_us": now_us}
     if aside is not None:
@@ -158,7 +151,7 @@ def _remember(entry: Document) -> Document:
     return {"$push": {"appends": {"$each": [entry], "$slice": -_REMEMBERED}}}
 
 
-def _recall(conversation: Document, key: str, branch: Branch | None) -> Place:
+def _recall(conversation: Document, key: str, branch: BranchPoint | None) -> Place:
     """Return the places that were taken under `key`, or, if none were, those that would be taken now."""
     for append in remembered(conversation):
         if append.key == key:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$rostra/history/v1/conversation.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12?\n\x08metadata\x18\x02 \x03(\x0b\x32-.rostra.history.v1.Conversation.MetadataEntry\x12\r\n\x05title\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\x12\x16\n\x0e\x61\x63tive_item_id\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x08Metadata\x12\x35\n\x05pairs\x18\x01 \x03(\x0b\x32&.rostra.history.v1.Metadata.PairsEntry\x1a,\n\nPairsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x04\x46ork\x12\x11\n\tparent_id\x18\x01 \x01(\t\x12+\n\x08\x62ranches\x18\x02 \x03(\x0b\x32\x19.rostra.history.v1.Branch\":\n\x06\x42ranch\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07leaf_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\"\x9d\x01\n\x05Match\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1f.rostra.history.v1.Conversation\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0f\n\x07snippet\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$rostra/history/v1/conversation.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12?\n\x08metadata\x18\x02 \x03(\x0b\x32-.rostra.history.v1.Conversation.MetadataEntry\x12\r\n\x05title\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61rchived\x18\x06 \x01(\x08\x12\x16\n\x0e\x61\x63tive_item_id\x18\x07 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x08Metadata\x12\x35\n\x05pairs\x18\x01 \x03(\x0b\x32&.rostra.history.v1.Metadata.PairsEntry\x1a,\n\nPairsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x0b\x42ranchPoint\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08next_seq\x18\x02 \x01(\x05\x12\x14\n\x0cswitch_count\x18\x03 \x01(\x05\"F\n\x04\x46ork\x12\x11\n\tparent_id\x18\x01 \x01(\t\x12+\n\x08\x62ranches\x18\x02 \x03(\x0b\x32\x19.rostra.history.v1.Branch\":\n\x06\x42ranch\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07leaf_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x03 \x01(\x08\"\x9d\x01\n\x05Match\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1f.rostra.history.v1.Conversation\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0f\n\x07snippet\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METADATA']._serialized_end=501
   _globals['_METADATA_PAIRSENTRY']._serialized_start=457
   _globals['_METADATA_PAIRSENTRY']._serialized_end=501
-  _globals['_FORK']._serialized_start=503
-  _globals['_FORK']._serialized_end=573
-  _globals['_BRANCH']._serialized_start=575
-  _globals['_BRANCH']._serialized_end=633
-  _globals['_MATCH']._serialized_start=636
-  _globals['_MATCH']._serialized_end=793
+  _globals['_BRANCHPOINT']._serialized_start=503
+  _globals['_BRANCHPOINT']._serialized_end=573
+  _globals['_FORK']._serialized_start=575
+  _globals['_FORK']._serialized_end=645
+  _globals['_BRANCH']._serialized_start=647
+  _globals['_BRANCH']._serialized_end=705
+  _globals['_MATCH']._serialized_start=708
+  _globals['_MATCH']._serialized_end=865
 # @@protoc_insertion_point(module_scope)

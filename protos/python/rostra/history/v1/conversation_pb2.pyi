@@ -47,6 +47,16 @@ class Metadata(_message.Message):
     pairs: _containers.ScalarMap[str, str]
     def __init__(self, pairs: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
+class BranchPoint(_message.Message):
+    __slots__ = ("item_id", "next_seq", "switch_count")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    SWITCH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    next_seq: int
+    switch_count: int
+    def __init__(self, item_id: _Optional[str] = ..., next_seq: _Optional[int] = ..., switch_count: _Optional[int] = ...) -> None: ...
+
 class Fork(_message.Message):
     __slots__ = ("parent_id", "branches")
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]

@@ -306,22 +306,26 @@ class LoadContextRequest(_message.Message):
     def __init__(self, previous_response_id: _Optional[str] = ..., conversation_id: _Optional[str] = ..., item_ids: _Optional[_Iterable[str]] = ..., response_id: _Optional[str] = ...) -> None: ...
 
 class LoadContextResponse(_message.Message):
-    __slots__ = ("items", "referenced_items")
+    __slots__ = ("items", "referenced_items", "branch_point")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     REFERENCED_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_POINT_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
     referenced_items: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
-    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., referenced_items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ...) -> None: ...
+    branch_point: _conversation_pb2.BranchPoint
+    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., referenced_items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., branch_point: _Optional[_Union[_conversation_pb2.BranchPoint, _Mapping]] = ...) -> None: ...
 
 class CreateResponseRequest(_message.Message):
-    __slots__ = ("response", "input", "job")
+    __slots__ = ("response", "input", "job", "branch_point")
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_POINT_FIELD_NUMBER: _ClassVar[int]
     response: _response_pb2.Response
     input: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
     job: _response_pb2.Job
-    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ...) -> None: ...
+    branch_point: _conversation_pb2.BranchPoint
+    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ..., branch_point: _Optional[_Union[_conversation_pb2.BranchPoint, _Mapping]] = ...) -> None: ...
 
 class CreateResponseResponse(_message.Message):
     __slots__ = ()
