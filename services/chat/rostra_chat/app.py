@@ -15,6 +15,7 @@ from rostra_chat.background.history_queue import HistoryJobQueue
 from rostra_chat.background.opening import open_background
 from rostra_chat.catalogue import load_catalogue
 from rostra_chat.completions import Completions
+from rostra_chat.history_conversations import HistoryConversations
 from rostra_chat.metering import Meter
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.models import ModelDirectory
@@ -22,12 +23,15 @@ from rostra_chat.providers.echo import EchoProvider
 from rostra_chat.providers.measured import MeasuredProvider
 from rostra_chat.providers.openai import OpenAIProvider
 from rostra_chat.providers.provider import Provider
+from rostra_chat.responses.compaction import Compactions
 from rostra_chat.responses.engine import ResponsesEngine
 from rostra_chat.responses.history_store import HistoryResponseStore
+from rostra_chat.responses.input_tokens import InputTokens
 from rostra_chat.responses.planner import Planner
 from rostra_chat.servicer import ChatServicer
 from rostra_chat.settings import Settings
 from rostra_chat.spend import Spend
+from rostra_chat.titles import Titles
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.client import ServiceClient
 from rostra_kit.limits import open_limiter
@@ -72,8 +76,14 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 drain_seconds=settings.shutdown.drain_seconds,
             )
         )
-        servicer = ChatServicer(  # type: ignore[abstract] # what the contract announces follows
-            models=models, completions=completions, responses=responses, background=background.responses
+        servicer = ChatServicer(
+            models=models,
+            completions=completions,
+            responses=responses,
+            background=background.responses,
+            input_tokens=InputTokens(models=models, store=store),
+            compactions=Compactions(models=models, meter=meter, store=store, default_max_output_tokens=most),
+            titles=Titles(models=models, meter=meter, conversations=HistoryConversations(history)),
         )
         register = partial(add_ChatServiceServicer_to_server, servicer)
         yield GrpcApp(register, on_draining=background.runner.stop_claiming)

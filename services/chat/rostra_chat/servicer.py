@@ -13,7 +13,10 @@ from rostra_chat.background.service import BackgroundResponses
 from rostra_chat.completions import Completions
 from rostra_chat.mapping import model_to_proto
 from rostra_chat.models import ModelDirectory
+from rostra_chat.responses.compaction import Compactions
 from rostra_chat.responses.engine import ResponsesEngine
+from rostra_chat.responses.input_tokens import InputTokens
+from rostra_chat.titles import Titles
 
 if TYPE_CHECKING:
     import grpc
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ChatServicer(ChatServiceServicer):
-    """Serves the eight calls of `rostra.chat.v1.ChatService`."""
+    """Serves the calls of `rostra.chat.v1.ChatService`."""
 
     def __init__(
         self,
@@ -31,11 +34,17 @@ class ChatServicer(ChatServiceServicer):
         completions: Completions,
         responses: ResponsesEngine,
         background: BackgroundResponses,
+        input_tokens: InputTokens,
+        compactions: Compactions,
+        titles: Titles,
     ) -> None:
         self._models = models
         self._completions = completions
         self._responses = responses
         self._background = background
+        self._input_tokens = input_tokens
+        self._compactions = compactions
+        self._titles = titles
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """List the models on offer."""
@@ -87,3 +96,17 @@ class ChatServicer(ChatServiceServicer):
     async def CancelResponse(self, request: pb.CancelResponseRequest, context: Context) -> pb.CancelResponseResponse:
         """Cancel a background response."""
         return await self._background.cancel(request)
+
+    async def CountInputTokens(
+        self, request: pb.CountInputTokensRequest, context: Context
+    ) -> pb.CountInputTokensResponse:
+        """Count what a response would be given."""
+        return await self._input_tokens.count(request)
+
+    async def CompactResponse(self, request: pb.CompactResponseRequest, context: Context) -> pb.CompactResponseResponse:
+        """Make a long input short."""
+        return await self._compactions.compact(request)
+
+    async def GenerateTitle(self, request: pb.GenerateTitleRequest, context: Context) -> pb.GenerateTitleResponse:
+        """Name a conversation."""
+        return await self._titles.generate(request)

@@ -18,7 +18,19 @@ from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.middleware import EdgeMiddleware
 from rostra_gateway.openapi import install_openapi
 from rostra_gateway.revocation_listener import RevocationListener
-from rostra_gateway.routes import api_keys, auth, chat_completions, conversations, health, me, models, responses, usage
+from rostra_gateway.routes import (
+    api_keys,
+    auth,
+    chat_completions,
+    conversation_title,
+    conversations,
+    health,
+    me,
+    models,
+    response_tools,
+    responses,
+    usage,
+)
 from rostra_gateway.settings import Settings
 from rostra_kit.limits import open_limiter
 from rostra_kit.redis import open_redis
@@ -62,7 +74,10 @@ def new_app(edge: Edge) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.edge = edge
-    for module in (health, models, chat_completions, responses, conversations, auth, me, api_keys, usage):
+    for module in (
+        *(health, models, chat_completions, responses, response_tools, conversations, conversation_title),
+        *(auth, me, api_keys, usage),
+    ):
         app.include_router(module.router)
     app.add_middleware(EdgeMiddleware, settings=edge.settings.request, metrics=edge.metrics)
     install_exception_handlers(app)

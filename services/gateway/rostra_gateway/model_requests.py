@@ -39,25 +39,51 @@ async def read_model_request(
         ResourceExhaustedError: A limit is reached.
         InvalidArgumentError: The body cannot be.
     """
-    try:
-        document = await read_json(request)
-    except InvalidArgumentError:
-        await edge.admission.admit(caller, exchange)
-        raise
+    document = await _read_counting_what_is_none(request, edge=edge, exchange=exchange, caller=caller)
     slots = None
     if document.get("stream") is True:
         slots = await edge.admission.admit_stream(caller, exchange)
     else:
         await edge.admission.admit(caller, exchange)
     try:
-        _check_count(document, list_field, edge.settings.request.max_messages)
-        body = validate(schema, document)
+        body = _check(document, schema, edge=edge, exchange=exchange, list_field=list_field)
     except InvalidArgumentError:
         if slots:
             await slots.release()
         raise
-    exchange.model = str(document["model"])
     return ModelRequest(body, await request.body(), slots)
+
+
+async def read_whole_request(
+    request: Request, schema: type[BodyT], *, edge: Edge, exchange: Exchange, caller: Caller, list_field: str = ""
+) -> ModelRequest[BodyT]:
+    """Read, count and check a request whose answer is never streamed, whatever it says.
+
+    Raises:
+        AppError: As `read_model_request` does.
+    """
+    document = await _read_counting_what_is_none(request, edge=edge, exchange=exchange, caller=caller)
+    await edge.admission.admit(caller, exchange)
+    body = _check(document, schema, edge=edge, exchange=exchange, list_field=list_field)
+    return ModelRequest(body, await request.body() or b"{}", None)
+
+
+async def _read_counting_what_is_none(
+    request: Request, *, edge: Edge, exchange: Exchange, caller: Caller
+) -> dict[str, Any]:
+    """Return the body; one that is no JSON is counted at once, others when it is known as what."""
+    try:
+        return await read_json(request)
+    except InvalidArgumentError:
+        await edge.admission.admit(caller, exchange)
+        raise
+
+
+def _check(document: dict[str, Any], schema: type[BodyT], *, edge: Edge, exchange: Exchange, list_field: str) -> BodyT:
+    _check_count(document, list_field, edge.settings.request.max_messages)
+    body = validate(schema, document)
+    exchange.model = str(document.get("model") or "")
+    return body
 
 
 def _check_count(document: dict[str, Any], field: str, most: int) -> None:

@@ -43,6 +43,7 @@ class FakeChatService(ChatServiceServicer):
         started: Set when a call has arrived.
         cancelled: Set when a call was cancelled.
         background: The responses that run in the background.
+        titled: The conversations that were named.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class FakeChatService(ChatServiceServicer):
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.background = FakeBackground()
+        self.titled: list[str] = []
 
     async def ListModels(self, request, context):
         self.traces.append(dict(context.invocation_metadata()).get("traceparent", ""))
@@ -103,6 +105,29 @@ class FakeChatService(ChatServiceServicer):
 
     async def CancelResponse(self, request, context):
         return pb.CancelResponseResponse(body=self.background.cancel(request))
+
+    async def CountInputTokens(self, request, context):
+        self.states.append(request.state)
+        self.bodies.append(request.body)
+        model = orjson.loads(request.body).get("model")
+        if model in ERRORS:
+            raise ERRORS[model]
+        return pb.CountInputTokensResponse(input_tokens=len(request.body))
+
+    async def CompactResponse(self, request, context):
+        self.states.append(request.state)
+        with self._call(request):
+            await self._wait(request.model)
+        item = {"type": "compaction", "id": new_id("cmp"), "encrypted_content": "…"}
+        body = {"object": "response.compaction", "id": new_id("resp"), "output": [item]}
+        return pb.CompactResponseResponse(body=orjson.dumps(body), limits=[TOKEN_LIMIT])
+
+    async def GenerateTitle(self, request, context):
+        """Answer a title; what stores it is the test."""
+        with self._telling():
+            await self._wait(request.model)
+        self.titled.append(request.conversation_id)
+        return pb.GenerateTitleResponse(title="The Port", limits=[TOKEN_LIMIT])
 
     @contextmanager
     def _call(self, request) -> Iterator[None]:

@@ -20,6 +20,7 @@ PUBLIC = {
 BODIES = {
     "CreateItemsRequest": {"items": [{"role": "user", "content": "x"}]},
     "UpdateConversationRequest": {"title": "Mine now"},
+    "GenerateTitleRequest": {"model": "echo"},
 }
 Operation = tuple[str, str, dict]
 

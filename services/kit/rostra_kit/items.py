@@ -1,16 +1,23 @@
 """The normal form of items: what clients send in many shapes is stored, and sent back, in one.
 
 An item is an element of a response's input or output, or of a conversation: a message, a function call, a function's
-output, a piece of reasoning, or a type that Rostra does not know and keeps as it is.
+output, a piece of reasoning, the compaction of earlier items, or a type that Rostra does not know and keeps as it is.
 """
 
 from typing import Any
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.compaction import open_summary
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.ids import new_id
 
-_ID_PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+_ID_PREFIXES = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "reasoning": "rs",
+    "compaction": "cmp",
+}
 _ROLES = ("user", "assistant", "system", "developer")
 _STATUSES = ("completed", "incomplete", "in_progress")
 _NEEDED_TEXTS = {"function_call": ("call_id", "name", "arguments"), "function_call_output": ("call_id",)}
@@ -44,6 +51,9 @@ def normalise_item(item: object, *, param: str = "item") -> dict[str, Any]:
     if item_type == "message":
         fields = _message_fields(fields, param)
     _check_function_fields(item_type, fields, param)
+    if item_type == "compaction":
+        _check_text(fields, "encrypted_content", param)
+        open_summary(fields["encrypted_content"], param=f"{param}.encrypted_content")
     return {"type": item_type, "id": new_item_id(item_type)} | fields
 
 

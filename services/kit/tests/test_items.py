@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.compaction import seal_summary
 from rostra_kit.errors import InvalidArgumentError
 from rostra_kit.items import normalise_item
 
@@ -61,6 +62,7 @@ def test_given_id_is_replaced_and_given_status_kept() -> None:
         ({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}, "fc_"),
         ({"type": "function_call_output", "call_id": "c", "output": "1"}, "fco_"),
         ({"type": "reasoning", "summary": []}, "rs_"),
+        ({"type": "compaction", "encrypted_content": seal_summary("Said before.")}, "cmp_"),
         ({"type": "web_search_call", "status": "searching", "action": {"deep": [1]}}, "item_"),
     ],
 )
@@ -92,6 +94,13 @@ def test_item_of_another_type_keeps_its_fields(item: dict, prefix: str) -> None:
         ({"type": "function_call", "call_id": "c", "name": 5}, "items[2].name", WRONG_TYPE),
         ({"type": "function_call_output", "call_id": "c"}, "items[2].output", MISSING),
         ({"type": "function_call_output", "call_id": "c", "output": 1}, "items[2].output", WRONG_TYPE),
+        ({"type": "compaction"}, "items[2].encrypted_content", MISSING),
+        ({"type": "compaction", "encrypted_content": 5}, "items[2].encrypted_content", WRONG_TYPE),
+        (
+            {"type": "compaction", "encrypted_content": "rostra1.xx"},
+            "items[2].encrypted_content",
+            ErrorReason.ERROR_REASON_INVALID_VALUE,
+        ),
         ({"type": "item_reference", "id": "msg_1"}, "items[2].type", ErrorReason.ERROR_REASON_UNSUPPORTED_VALUE),
     ],
 )

@@ -100,6 +100,10 @@ class Fields:
         values = self._typed(name, dict, "an object")
         return None if values is None else type(self)(values, self.param(name))
 
+    def object(self, name: str) -> dict[str, Any] | None:
+        """Return an object whose own fields are the provider's to judge."""
+        return self._typed(name, dict, "an object")
+
     def each(self, name: str) -> Iterator[Self]:
         """Yield the objects of an array, to be read in turn; none where the array is absent."""
         for position, value in enumerate(self._typed(name, list, "an array") or ()):

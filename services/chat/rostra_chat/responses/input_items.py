@@ -6,7 +6,7 @@ from rostra_chat.responses.fields import Fields, unsupported
 from rostra_chat.responses.store import Item
 
 ROLES = ("user", "assistant", "system", "developer")
-ITEM_TYPES = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
+ITEM_TYPES = ("message", "function_call", "function_call_output", "reasoning", "compaction", "item_reference")
 MESSAGE_PARTS = ("input_text", "input_image", "input_file", "output_text", "refusal")
 OUTPUT_PARTS = ("input_text", "input_image", "input_file")
 
@@ -45,6 +45,8 @@ def _parse_item(item: Fields) -> Item:
             _check_content(item, "output", parts=OUTPUT_PARTS)
         case "reasoning":
             _check_reasoning(item)
+        case "compaction":
+            item.required_text("encrypted_content")
         case "item_reference":
             item.required_text("id")
         case _:

@@ -5,11 +5,13 @@ from typing import Any
 
 from rostra_chat.responses.fields import shown
 from rostra_chat.responses.store import Item
+from rostra_kit.compaction import open_summary
 from rostra_kit.errors import InvalidArgumentError
 
 Message = dict[str, Any]
 
-_SAYABLE = ("message", "function_call", "function_call_output")
+_SAYABLE = ("message", "function_call", "function_call_output", "compaction")
+_SUMMARY = "Here is a summary of our conversation until now; the messages that it stands for are left out.\n\n"
 
 
 def to_messages(items: Iterable[Item], *, instructions: str | None) -> list[Message]:
@@ -29,9 +31,20 @@ def to_messages(items: Iterable[Item], *, instructions: str | None) -> list[Mess
                 _add_call(messages, item)
             case "function_call_output":
                 messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": _content(item["output"])})
+            case "compaction":
+                messages.append({"role": "user", "content": _SUMMARY + summary_of(item)})
             case _:
                 _add_message(messages, item)
     return messages
+
+
+def summary_of(item: Item) -> str:
+    """Return what a compaction item says.
+
+    Raises:
+        InvalidArgumentError: It is damaged, though it was whole when it was stored.
+    """
+    return open_summary(item["encrypted_content"], param="input")
 
 
 def _sayable(items: list[Item]) -> list[Item]:

@@ -1,6 +1,6 @@
 """Works out what a run of a model needs, before anything is stored, reserved or called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rostra.chat.v1.chat_service_pb2 import ResponseState
@@ -65,17 +65,11 @@ def make_plan(
         InvalidArgumentError: There is no input, or it cannot be said to a provider.
         ContextLengthExceeded: Context, input and answer do not fit the model.
     """
-    input_items = tuple(_normal_input(request, context))
+    input_items = normal_input(request.input, context)
     items = [*context.items, *input_items]
     if not items:
-        raise InvalidArgumentError(
-            "Missing required parameter: 'input'.",
-            reason=ErrorReason.ERROR_REASON_MISSING_REQUIRED_PARAMETER,
-            param="input",
-        )
-    body = to_chat(request, items, model=model)
-    if request.truncation == "auto":
-        body = truncate(body, model=model)
+        raise missing_input()
+    body = to_fitting_chat(request, items, model=model)
     return RunPlan(
         model=model,
         provider=provider,
@@ -93,12 +87,30 @@ def make_plan(
     )
 
 
-def _normal_input(request: ResponseRequest, context: Context) -> Iterator[Item]:
-    """Yield the input in its normal form under new ids; a reference becomes a copy of what it refers to."""
+def normal_input(given: Iterable[Item], context: Context) -> tuple[Item, ...]:
+    """Return the input in its normal form under new ids; a reference becomes a copy of what it refers to.
+
+    Raises:
+        InvalidArgumentError: An item cannot be.
+    """
     referenced = iter(context.referenced)
-    for position, item in enumerate(request.input):
-        meant = next(referenced) if item["type"] == "item_reference" else item
-        yield normalise_item(meant, param=f"input[{position}]")
+    meant = (next(referenced) if item["type"] == "item_reference" else item for item in given)
+    return tuple(normalise_item(item, param=f"input[{position}]") for position, item in enumerate(meant))
+
+
+def to_fitting_chat(request: ResponseRequest, items: Sequence[Item], *, model: Model) -> Body:
+    """Return the chat completion that answers `request`, cut to the model's window where the client wants that."""
+    body = to_chat(request, items, model=model)
+    return truncate(body, model=model) if request.truncation == "auto" else body
+
+
+def missing_input() -> InvalidArgumentError:
+    """Return the error of a request that says nothing and continues nothing."""
+    return InvalidArgumentError(
+        "Missing required parameter: 'input'.",
+        reason=ErrorReason.ERROR_REASON_MISSING_REQUIRED_PARAMETER,
+        param="input",
+    )
 
 
 def _measure(model: Model, body: Body, default_max_output_tokens: int) -> Demand:

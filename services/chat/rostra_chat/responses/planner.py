@@ -7,7 +7,7 @@ from rostra_chat.responses.fields import unsupported
 from rostra_chat.responses.input_items import referenced_ids
 from rostra_chat.responses.plan import RunPlan, make_plan
 from rostra_chat.responses.request import ResponseRequest
-from rostra_chat.responses.store import Context, ResponseStore
+from rostra_chat.responses.store import Context, Item, ResponseStore
 
 
 class Planner:
@@ -43,19 +43,26 @@ class Planner:
             request,
             model=model,
             provider=provider,
-            context=await self._load_context(request, state, response_id),
+            context=await load_context(self._store, request.input, state, response_id=response_id),
             state=state,
             default_max_output_tokens=self._default_max_output_tokens,
         )
 
-    async def _load_context(self, request: ResponseRequest, state: ResponseState, response_id: str) -> Context:
-        """Return what the response continues; most continue nothing and cost history nothing."""
-        item_ids = referenced_ids(request.input)
-        if not (state.previous_response_id or state.conversation_id or item_ids):
-            return Context()
-        return await self._store.load_context(
-            previous_response_id=state.previous_response_id,
-            conversation_id=state.conversation_id,
-            item_ids=item_ids,
-            response_id=response_id if state.conversation_id else "",
-        )
+
+async def load_context(
+    store: ResponseStore, items: tuple[Item, ...], state: ResponseState, *, response_id: str = ""
+) -> Context:
+    """Return what an input of `items` continues; most continue nothing and cost history nothing.
+
+    Raises:
+        AppError: A part of it does not exist, or history is away.
+    """
+    item_ids = referenced_ids(items)
+    if not (state.previous_response_id or state.conversation_id or item_ids):
+        return Context()
+    return await store.load_context(
+        previous_response_id=state.previous_response_id,
+        conversation_id=state.conversation_id,
+        item_ids=item_ids,
+        response_id=response_id if state.conversation_id else "",
+    )

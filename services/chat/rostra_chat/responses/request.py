@@ -15,6 +15,23 @@ _MAX_METADATA_KEY_LENGTH = 64
 _MAX_METADATA_VALUE_LENGTH = 512
 _MAX_TOP_LOGPROBS = 20
 _MAX_TOKENS = 2**31 - 1
+_CACHE_RETENTIONS = ("in_memory", "24h")
+# All but the log probabilities concern what is stored and answered anyway, or tools that only OpenAI runs.
+_INCLUDABLE = (
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+)
+_UNSUPPORTED = {
+    "prompt": "Stored prompts are not supported: give `instructions` and `input`.",
+    "context_management": "Contexts are not made shorter by themselves here: call `/v1/responses/compact`.",
+    "moderation": "Moderation is not supported here.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,8 @@ class ResponseRequest:
     user: str | None
     safety_identifier: str | None
     prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    prompt_cache_options: dict[str, Any] | None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -84,7 +103,7 @@ class ResponseRequest:
             presence_penalty=body.number("presence_penalty", minimum=-2, maximum=2),
             frequency_penalty=body.number("frequency_penalty", minimum=-2, maximum=2),
             top_logprobs=body.integer("top_logprobs", minimum=0, maximum=_MAX_TOP_LOGPROBS),
-            includes_logprobs="message.output_text.logprobs" in body.texts("include"),
+            includes_logprobs="message.output_text.logprobs" in _parse_include(body),
             reasoning=None if reasoning is None else _parse_reasoning(reasoning),
             truncation=body.choice("truncation", ("auto", "disabled")),
             background=body.boolean("background") or False,
@@ -93,15 +112,26 @@ class ResponseRequest:
             user=body.text("user"),
             safety_identifier=body.text("safety_identifier"),
             prompt_cache_key=body.text("prompt_cache_key"),
+            prompt_cache_retention=body.choice("prompt_cache_retention", _CACHE_RETENTIONS),
+            prompt_cache_options=body.object("prompt_cache_options"),
         )
 
 
 def _refuse_unsupported(body: Fields) -> None:
-    if body.values.get("prompt") is not None:
-        raise unsupported("prompt", "Stored prompts are not supported: give `instructions` and `input`.")
+    for name, message in _UNSUPPORTED.items():
+        if body.values.get(name) is not None:
+            raise unsupported(name, message)
     if body.values.get("previous_response_id") is not None and body.values.get("conversation") is not None:
         message = "Give either 'previous_response_id' or 'conversation', not both."
         raise InvalidArgumentError(message, param="previous_response_id")
+
+
+def _parse_include(body: Fields) -> tuple[str, ...]:
+    include = body.texts("include")
+    for position, name in enumerate(include):
+        if name not in _INCLUDABLE:
+            Fields({f"include[{position}]": name}).refuse_choice(f"include[{position}]", _INCLUDABLE)
+    return include
 
 
 def _parse_text(body: Fields) -> TextOptions:

@@ -60,6 +60,8 @@ def begun(
         "previous_response_id": previous_response_id or None,
         "conversation": {"id": conversation_id} if conversation_id else None,
         "prompt_cache_key": request.prompt_cache_key,
+        "prompt_cache_retention": request.prompt_cache_retention,
+        "prompt_cache_options": request.prompt_cache_options,
         "reasoning": request.reasoning or {"effort": None, "summary": None},
         "safety_identifier": request.safety_identifier,
         "service_tier": _service_tier(request.service_tier),
@@ -88,8 +90,19 @@ def ended(response: Response, ending: Ending) -> Response:
         "error": ending.error,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": list(ending.output),
-        "usage": _usage(ending.usage) if ending.usage else None,
+        "usage": usage_object(ending.usage) if ending.usage else None,
         "service_tier": _service_tier(ending.service_tier or response["service_tier"]),
+    }
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Return OpenAI's `usage` of a response."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 
 
@@ -104,13 +117,3 @@ def _service_tier(tier: str | None) -> str:
 
 def _text_options(request: ResponseRequest) -> dict[str, Any]:
     return {"format": request.text.format, "verbosity": request.text.verbosity or "medium"}
-
-
-def _usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens, "cache_write_tokens": 0},
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }

@@ -23,6 +23,8 @@ _SAME_NAME = (
     "user",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
 )
 
 
@@ -39,7 +41,7 @@ def to_chat(request: ResponseRequest, items: Iterable[Item], *, model: Model) ->
         if (value := getattr(request, name)) is not None:
             body[name] = value
     if request.max_output_tokens is not None:
-        body[_length_parameter(model)] = request.max_output_tokens
+        body[length_parameter(model)] = request.max_output_tokens
     if request.reasoning and request.reasoning["effort"] is not None:
         body["reasoning_effort"] = request.reasoning["effort"]
     if request.text.verbosity is not None:
@@ -51,7 +53,7 @@ def to_chat(request: ResponseRequest, items: Iterable[Item], *, model: Model) ->
     return body | _tool_parameters(request)
 
 
-def _length_parameter(model: Model) -> str:
+def length_parameter(model: Model) -> str:
     """Return what the limit on the answer's length is called.
 
     Every server knows `max_tokens`; some pass over `max_completion_tokens` without a word (Ollama does), and an answer

@@ -14,7 +14,7 @@ from rostra.history.v1.history_service_pb2 import (
 from rostra.history.v1.history_service_pb2 import UpdateConversationRequest as UpdateConversationRequestMessage
 from rostra_gateway.lists import PageQuery
 from rostra_gateway.path_ids import ID_PATTERN
-from rostra_gateway.schemas.fields import Metadata, Name, Seconds
+from rostra_gateway.schemas.fields import Metadata, ModelName, Name, Seconds
 from rostra_gateway.schemas.list_object import Element
 
 _OPEN = ConfigDict(extra="allow")
@@ -75,6 +75,13 @@ class ConversationQuery(PageQuery):
             min_create_time=_timestamp(self.created_after),
             max_create_time=_timestamp(self.created_before),
         )
+
+
+class GenerateTitleRequest(BaseModel):
+    """The body of `POST /v1/conversations/{conversation_id}/title`."""
+
+    model_config = _OPEN
+    model: ModelName
 
 
 class CreateItemsRequest(BaseModel):

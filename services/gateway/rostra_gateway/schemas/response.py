@@ -18,26 +18,31 @@ class ConversationReference(BaseModel):
     id: StrictStr
 
 
-class ResponseRequest(BaseModel):
-    """The body of `POST /v1/responses`. The chat service reads the rest of it, and says what is wrong there."""
+class Continuation(BaseModel):
+    """An input, and what it continues."""
 
     model_config = _OPEN
-    model: ModelName
     input: StrictStr | Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = Field(
         None, description="What the model is to answer."
     )
-    stream: StrictBool | None = Field(None, description="Streams the response's events.")
-    background: StrictBool | None = Field(None, description="Runs on without the client; the response is stored.")
-    store: StrictBool | None = Field(None, description="Stores the response; true when absent.")
     previous_response_id: StrictStr | None = Field(None, description="Continues this response.")
     conversation: StrictStr | ConversationReference | None = Field(None, description="Continues this conversation.")
-    metadata: Metadata | None = None
 
     def conversation_id(self) -> str:
         """Return the conversation's name; empty when there is none."""
         if isinstance(self.conversation, ConversationReference):
             return self.conversation.id
         return self.conversation or ""
+
+
+class ResponseRequest(Continuation):
+    """The body of `POST /v1/responses`. The chat service reads the rest of it, and says what is wrong there."""
+
+    model: ModelName
+    stream: StrictBool | None = Field(None, description="Streams the response's events.")
+    background: StrictBool | None = Field(None, description="Runs on without the client; the response is stored.")
+    store: StrictBool | None = Field(None, description="Stores the response; true when absent.")
+    metadata: Metadata | None = None
 
 
 class RetrieveResponseQuery(BaseModel):
