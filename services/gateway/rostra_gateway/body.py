@@ -1,6 +1,6 @@
 """Reads a request's JSON body: an object, valid for its schema, with errors that name the field at fault."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -55,13 +55,16 @@ def validate(model: type[ModelT], document: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise invalid_argument(error.errors(include_url=False, include_context=False)) from error
+        raise invalid_argument(error.errors(include_url=False, include_context=False), document) from error
 
 
-def invalid_argument(errors: Sequence[Any]) -> InvalidArgumentError:
-    """Return the error that says what pydantic found first."""
+def invalid_argument(errors: Sequence[Any], document: dict[str, Any] | None = None) -> InvalidArgumentError:
+    """Return the error that says what pydantic found first, in `document` where it was one."""
     first = errors[0]
-    param = _param(first["loc"])
+    location = first["loc"]
+    if document is not None:
+        location = tuple(_steps(location, document, is_missing=first["type"] == "missing"))
+    param = _param(location)
     if first["type"] == "extra_forbidden":
         message, reason = f"Unknown parameter: '{param}'.", ErrorReason.ERROR_REASON_INVALID_VALUE
     elif first["type"] == "missing":
@@ -97,6 +100,18 @@ def _is_shallow(document: dict[str, Any]) -> bool:
     except orjson.JSONEncodeError:
         return False
     return True
+
+
+def _steps(location: tuple[int | str, ...], document: object, *, is_missing: bool) -> Iterator[int | str]:
+    """Yield the steps of a location that lead through `document`: pydantic's have names of types among them."""
+    place: Any = document
+    for number, step in enumerate(location, 1):
+        try:
+            place = place[step]
+        except (KeyError, IndexError, TypeError):
+            if not (is_missing and number == len(location)):
+                continue
+        yield step
 
 
 def _param(location: tuple[int | str, ...]) -> str:
