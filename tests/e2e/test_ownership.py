@@ -19,6 +19,7 @@ _PUBLIC = {"model"}
 _OPEN = {"/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/.well-known/jwks.json"}
 _BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/v1/conversations/{conversation_id}"): {"metadata": {"mine": "now"}},
+    ("post", "/v1/conversations/{conversation_id}/title"): {"model": "echo"},
     ("post", "/v1/conversations/{conversation_id}/items"): {"items": [{"role": "user", "content": "Bob was here"}]},
 }
 _NOBODYS = {
@@ -128,9 +129,12 @@ def test_somebody_elses_is_no_context_for_a_response(
         {"conversation": alices_ids["conversation_id"]},
         {"input": [{"type": "item_reference", "id": alices_ids["item_id"]}]},
     ):
-        for stream in (False, True):
+        for path, stream in (
+            *(("/v1/responses", False), ("/v1/responses", True)),
+            *(("/v1/responses/input_tokens", False), ("/v1/responses/compact", False)),
+        ):
             body = {"model": "echo", "input": "What is the secret?", "stream": stream} | context
-            answer = http.post("/v1/responses", json=body, headers=bob.key)
+            answer = http.post(path, json=body, headers=bob.key)
             refusal(answer, 400, 404)
             assert "a secret" not in answer.text
 

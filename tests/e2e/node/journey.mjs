@@ -112,6 +112,37 @@ test("a response calls a tool and answers from its output", async () => {
   assert.equal(answered.output_text, "Rain");
 });
 
+test("a response runs in the background and is followed from any point", async () => {
+  const stream = await client.responses.create({ model: "ok", input: "Hello", background: true, stream: true });
+  const events = await collect(stream);
+  assert.equal(events[0].type, "response.created");
+  assert.equal(events.at(-1).type, "response.completed");
+  const { id } = events[0].response;
+  const tail = await collect(await client.responses.retrieve(id, { stream: true, starting_after: 2 }));
+  assert.deepEqual(tail, events.slice(3));
+  assert.equal((await client.responses.retrieve(id)).output_text, GREETING);
+});
+
+test("a response in the background is cancelled", async () => {
+  const { id } = await client.responses.create({ model: "long-500-20", input: "Hello", background: true });
+  assert.equal((await client.responses.cancel(id)).status, "cancelled");
+});
+
+test("an input is counted", async () => {
+  const counted = await client.responses.inputTokens.count({ model: "ok", input: "Hello" });
+  assert.equal(counted.object, "response.input_tokens");
+  assert.ok(counted.input_tokens > 0);
+});
+
+test("a long input is made short and goes on", async () => {
+  const input = [{ role: "user", content: "Who spoke here?" }, { role: "assistant", content: "Everybody." }];
+  const compacted = await client.responses.compact({ model: "ok", input });
+  assert.deepEqual(compacted.output.map((item) => item.type), ["message", "compaction"]);
+  assert.ok(compacted.usage.total_tokens > 0);
+  const next = [...compacted.output, { role: "user", content: "after compaction" }];
+  assert.equal((await client.responses.create({ model: "ok", input: next })).output_text, GREETING);
+});
+
 test("three turns follow each other by response", async () => {
   let previous_response_id;
   for (const input of ["one by response", "two by response", "three by response"]) {
@@ -127,6 +158,20 @@ test("three turns follow each other in a conversation", async () => {
   const items = await collect(client.conversations.items.list(conversation.id, { order: "asc", limit: 2 }));
   assert.equal(items.length, 6);
   assert.equal((await client.conversations.delete(conversation.id)).deleted, true);
+});
+
+test("a conversation and its items are found, changed and deleted", async () => {
+  const { conversations } = client;
+  const { id } = await conversations.create({ metadata: { topic: "Rome" }, items: [{ role: "user", content: "one" }] });
+  assert.deepEqual((await conversations.update(id, { metadata: { topic: "Ostia" } })).metadata, { topic: "Ostia" });
+  assert.deepEqual((await conversations.retrieve(id)).metadata, { topic: "Ostia" });
+  const added = await conversations.items.create(id, { items: [{ role: "user", content: "two" }] });
+  const [item] = added.data;
+  assert.deepEqual(await conversations.items.retrieve(item.id, { conversation_id: id }), item);
+  assert.equal((await conversations.items.delete(item.id, { conversation_id: id })).id, id);
+  assert.equal((await collect(conversations.items.list(id))).length, 1);
+  await conversations.delete(id);
+  await assert.rejects(conversations.retrieve(id), OpenAI.NotFoundError);
 });
 
 const chat = (parameters) => client.chat.completions.create({ model: "ok", messages: HELLO, ...parameters });
