@@ -6,7 +6,8 @@ which a crash between them leaves nothing that was acknowledged undone and nothi
 - What is new is inserted before the document that makes it visible: items before their conversation or response.
 - What is deleted is first marked, which hides it, then emptied, then removed; deleting again finishes a deletion.
 - Items appended to a conversation get their places first (one atomic update of the conversation) and are inserted then;
-  where a writer dies in between, places stay empty, over which every path leads (`rostra_history.thread.path_to`).
+  where a writer dies in between, places stay empty, over which every path leads within its branch, as the conversation
+  remembers what they follow (`rostra_history.documentdb_store.places`).
 - How a response ends is decided first, in its own document; see `rostra_history.documentdb_store.ending`.
 
 Only operators and options that Amazon DocumentDB 5.0 has are used, every order is asked for, and no text of an error is
