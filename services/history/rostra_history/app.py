@@ -3,17 +3,21 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 
+import grpc
 from prometheus_client import CollectorRegistry
 
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
+from rostra.history.v1.share_service_pb2_grpc import add_ShareServiceServicer_to_server
 from rostra_history.documentdb_store import open_documentdb_store
+from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService
 from rostra_history.servicer import HistoryServicer
 from rostra_history.settings import DatabaseSettings, Settings
+from rostra_history.share_service import ShareService
+from rostra_history.share_servicer import ShareServicer
 from rostra_history.sqlite_store import open_sqlite_store
 from rostra_history.store import HistoryStore
 from rostra_kit.server import GrpcApp
@@ -31,8 +35,14 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
             abandoned_after_us=int(settings.abandoned_after_seconds * 1_000_000),
         )
         queue = QueueService(queue=store.queue, metrics=metrics, now_us=now_us)
-        servicer = HistoryServicer(service, queue)  # type: ignore[abstract] # what the contract announces follows
-        register = partial(add_HistoryServiceServicer_to_server, servicer)
+        feedback = FeedbackService(store=store, metrics=metrics, now_us=now_us)
+        shares = ShareServicer(ShareService(store=store, metrics=metrics, now_us=now_us))
+        history = HistoryServicer(service, queue, feedback)  # type: ignore[abstract] # what the contract announces follows
+
+        def register(server: grpc.aio.Server) -> None:
+            add_HistoryServiceServicer_to_server(history, server)
+            add_ShareServiceServicer_to_server(shares, server)
+
         yield GrpcApp(register, readiness=[store.ping])
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, Self, TypeVar
 
+from rostra_history.feedback import Feedback
+
 T = TypeVar("T")
 
 
@@ -154,6 +156,7 @@ class Item:
         kind: What the item is to that response; `None` for an item created directly.
         position: Its place among the response's input, or output.
         deleted: Whether only a tombstone is left: it has no body, no list shows it, and paths lead through it.
+        feedback: What its owner thinks of it; `None` while they have not said.
     """
 
     id: str
@@ -168,6 +171,7 @@ class Item:
     kind: ItemKind | None = None
     position: int = 0
     deleted: bool = False
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,10 @@
 
     NotFoundError
     ├── ConversationNotFound
+    ├── FeedbackNotFound
     ├── ItemNotFound
-    └── ResponseNotFound
+    ├── ResponseNotFound
+    └── ShareNotFound
     InvalidArgumentError
     ├── PageStartNotFound
     └── PreviousResponseNotFound    OpenAI answers 400 here: the id is a parameter, not the address
@@ -33,6 +35,24 @@ class ItemNotFound(NotFoundError):
 
     def __init__(self, item_id: str) -> None:
         super().__init__(f"Item with id '{item_id}' not found.")
+
+
+class FeedbackNotFound(NotFoundError):
+    """Nobody has said what they think of the item."""
+
+    default_reason = ErrorReason.ERROR_REASON_FEEDBACK_NOT_FOUND
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"Feedback on item with id '{item_id}' not found.")
+
+
+class ShareNotFound(NotFoundError):
+    """The share does not exist, is another user's, or has ended."""
+
+    default_reason = ErrorReason.ERROR_REASON_SHARE_NOT_FOUND
+
+    def __init__(self, share_id: str) -> None:
+        super().__init__(f"Share with id '{share_id}' not found.")
 
 
 class ResponseNotFound(NotFoundError):

@@ -52,6 +52,7 @@ _STATUSES = {
 }
 _STATUSES_BY_NUMBER = {int(number): status for status, number in _STATUSES.items()}
 _MAX_LEASE_US = 3_600_000_000
+_LAST_SECOND = 253_402_300_799
 
 
 def conversation_message(conversation: Conversation) -> conversation_pb2.Conversation:
@@ -60,8 +61,8 @@ def conversation_message(conversation: Conversation) -> conversation_pb2.Convers
         id=conversation.id,
         metadata=conversation.metadata,
         title=conversation.title,
-        create_time=_timestamp(conversation.create_time_us),
-        update_time=_timestamp(conversation.update_time_us),
+        create_time=timestamp(conversation.create_time_us),
+        update_time=timestamp(conversation.update_time_us),
         archived=conversation.archived,
         active_item_id=conversation.leaf_id or "",
     )
@@ -144,7 +145,7 @@ def response_message(response: Response) -> response_pb2.Response:
         previous_response_id=response.previous_response_id or "",
         conversation_id=response.conversation_id or "",
         body=response.body.encode(),
-        create_time=_timestamp(response.create_time_us),
+        create_time=timestamp(response.create_time_us),
         background=response.background,
     )
 
@@ -243,8 +244,22 @@ def required(value: str, *, param: str) -> str:
     return value
 
 
+def time_us_of(message: Timestamp, *, param: str) -> int:
+    """Return a time in microseconds since 1970."""
+    if not 0 <= message.seconds <= _LAST_SECOND:
+        raise InvalidArgumentError("A time lies between 1970 and the end of 9999.", param=param)
+    return message.ToMicroseconds()
+
+
+def timestamp(time_us: int) -> Timestamp:
+    """Return the message of a time in microseconds since 1970."""
+    message = Timestamp()
+    message.FromMicroseconds(time_us)
+    return message
+
+
 def _item_message(item: Item) -> item_pb2.Item:
-    return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=_timestamp(item.create_time_us))
+    return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=timestamp(item.create_time_us))
 
 
 def _text(body: bytes, *, param: str) -> str:
@@ -252,9 +267,3 @@ def _text(body: bytes, *, param: str) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(f"'{param}' is not UTF-8.", param=param) from error
-
-
-def _timestamp(time_us: int) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromMicroseconds(time_us)
-    return timestamp

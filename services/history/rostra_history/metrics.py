@@ -21,6 +21,13 @@ class HistoryMetrics:
             ["source"],
             registry=registry,
         )
+        self.feedback_given = Counter(
+            "rostra_history_feedback_given",
+            "Opinions on items, also those that took the place of earlier ones, by rating.",
+            ["rating"],
+            registry=registry,
+        )
+        self.shares_created = Counter("rostra_history_shares_created", "Shares created.", registry=registry)
         self.responses_finished = Counter(
             "rostra_history_responses_finished",
             "Calls that ended a response, by how; a repeated call may count again.",

@@ -9,6 +9,8 @@ import grpc
 
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
+from rostra_history.feedback_mapping import feedback_message, rating_of
+from rostra_history.feedback_service import FeedbackService
 from rostra_history.mapping import (
     attempt_of,
     branch_point_message,
@@ -45,9 +47,10 @@ if TYPE_CHECKING:
 class HistoryServicer(HistoryServiceServicer):
     """Serves `rostra.history.v1.HistoryService` for the caller of each RPC; runners' RPCs need none."""
 
-    def __init__(self, service: HistoryService, queue: QueueService) -> None:
+    def __init__(self, service: HistoryService, queue: QueueService, feedback: FeedbackService) -> None:
         self._service = service
         self._queue = queue
+        self._feedback = feedback
 
     async def CreateConversation(
         self, request: pb.CreateConversationRequest, context: Context
@@ -125,6 +128,29 @@ class HistoryServicer(HistoryServiceServicer):
             owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id
         )
         return pb.DeleteItemResponse(conversation=conversation_message(conversation))
+
+    async def UpdateFeedback(self, request: pb.UpdateFeedbackRequest, context: Context) -> pb.UpdateFeedbackResponse:
+        """See the contract in history_service.proto."""
+        feedback = await self._feedback.update(
+            owner=_owner(),
+            conversation_id=request.conversation_id,
+            item_id=request.item_id,
+            rating=rating_of(request.feedback),
+            comment=request.feedback.comment,
+        )
+        return pb.UpdateFeedbackResponse(feedback=feedback_message(feedback))
+
+    async def GetFeedback(self, request: pb.GetFeedbackRequest, context: Context) -> pb.GetFeedbackResponse:
+        """See the contract in history_service.proto."""
+        feedback = await self._feedback.get(
+            owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id
+        )
+        return pb.GetFeedbackResponse(feedback=feedback_message(feedback))
+
+    async def DeleteFeedback(self, request: pb.DeleteFeedbackRequest, context: Context) -> pb.DeleteFeedbackResponse:
+        """See the contract in history_service.proto."""
+        await self._feedback.delete(owner=_owner(), conversation_id=request.conversation_id, item_id=request.item_id)
+        return pb.DeleteFeedbackResponse()
 
     async def LoadContext(self, request: pb.LoadContextRequest, context: Context) -> pb.LoadContextResponse:
         """See the contract in history_service.proto."""

@@ -3,7 +3,7 @@
 For all methods of all stores:
 
 - `owner` is part of every query: what another user owns is, for the asker, not there. Only what serves runners, who
-  work for everybody, is asked without an owner.
+  work for everybody, and whoever reads what is shared, is asked without an owner.
 - What a method has returned is durable, and every later call sees it, through any replica.
 - Writes run to their end even when the caller is cancelled; a cancelled caller does not know how they ended.
 - A database that cannot be reached raises `UnavailableError`; no error of a driver gets out.
@@ -27,6 +27,8 @@ from rostra_history.domain import (
     Renewal,
     Response,
 )
+from rostra_history.feedback_store import FeedbackStore
+from rostra_history.share_store import ShareStore
 from rostra_history.thread import Link
 
 
@@ -65,10 +67,13 @@ class ConversationStore(Protocol):
         """Give the conversation a title if it has none; one that has, or is not there, stays as it is."""
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:
-        """Delete the conversation and all items and responses of its thread, or raise `ConversationNotFound`.
+        """Delete the conversation, its shares, and all items and responses of its thread.
 
         A response that has not ended and its items are spared: whoever runs it can still finish it, and gets what was
         paid.
+
+        Raises:
+            ConversationNotFound: There is none.
         """
 
 
@@ -99,7 +104,8 @@ class ItemStore(Protocol):
     async def delete(self, *, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
         """Replace a member by a tombstone, and return its conversation.
 
-        Later items keep their parent, so neither a context nor a parallel append can break; the body is gone for good.
+        Later items keep their parent, so neither a context nor a parallel append can break; the body, and the feedback
+        with it, is gone for good.
         Where it was the active item, the nearest one before it that is shown becomes that, which is no switch.
 
         Raises:
@@ -237,6 +243,14 @@ class HistoryStore(Protocol):
     @property
     def queue(self) -> ResponseQueue:
         """Return the part that gives responses to runners."""
+
+    @property
+    def shares(self) -> ShareStore:
+        """Return the part that keeps shares."""
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        """Return the part that keeps what owners think of items."""
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has; doing so twice changes nothing."""

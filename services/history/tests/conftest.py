@@ -23,10 +23,12 @@ from rostra_history.domain import (
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem
+from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService
 from rostra_history.settings import DatabaseSettings
+from rostra_history.share_service import ShareService
 from rostra_history.sqlite_store import open_sqlite_store
 from rostra_history.store import HistoryStore
 from rostra_kit.ids import new_id
@@ -76,6 +78,22 @@ def new_user(service: HistoryService) -> Callable[[], "User"]:
 @pytest.fixture
 def user(new_user: Callable[[], "User"]) -> "User":
     return new_user()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The clock of shares and feedback."""
+    return ManualClock()
+
+
+@pytest.fixture
+def shares(store: HistoryStore, clock: ManualClock) -> ShareService:
+    return ShareService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=clock)
+
+
+@pytest.fixture
+def feedback(store: HistoryStore, clock: ManualClock) -> FeedbackService:
+    return FeedbackService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=clock)
 
 
 @pytest.fixture

@@ -11,14 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
 from rostra_history.domain import ConversationFilter, Item, ItemKind, PageRequest, Response, ResponseStatus
 from rostra_history.drafts import NewItem, response_items
-from rostra_history.errors import ConversationNotFound, ItemNotFound, ResponseNotFound
+from rostra_history.errors import ConversationNotFound, FeedbackNotFound, ItemNotFound, ResponseNotFound, ShareNotFound
+from rostra_history.feedback import Feedback, Rating
+from rostra_history.metrics import HistoryMetrics
 from rostra_history.settings import DatabaseSettings
+from rostra_history.share_service import ShareService
 from rostra_kit.errors import UnavailableError
+from rostra_kit.testing.manual_clock import ManualClock
 
 pytestmark = pytest.mark.integration
 
@@ -72,6 +77,7 @@ def cut_store(request: pytest.FixtureRequest, store: DocumentdbHistoryStore) -> 
         conversations=CutCollection(real.conversations, cut),
         items=CutCollection(real.items, cut),
         responses=CutCollection(real.responses, cut),
+        shares=CutCollection(real.shares, cut),
     )
     return DocumentdbHistoryStore(database)
 
@@ -267,9 +273,14 @@ async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut
     user = user_of(store)
     conversation_id = await user.conversation("one")
     response_id = await user.turn("q", "a", conversation=conversation_id)
-    key = {"owner": user.owner, "conversation_id": conversation_id}
+    share = await shares_of(store).create(**user_key(user, conversation_id), expire_time_us=None)
+    key = user_key(user, conversation_id)
     with suppress(UnavailableError):
         await cut_store.conversations.delete(**key)
+    with suppress(ShareNotFound):
+        _, messages = await shares_of(store).read(share_id=share.id, page=PageRequest(limit=9))
+        assert len(messages.elements) == 3
+        assert await user.texts(conversation_id) == ["one", "q", "a"]
     listed = (
         await store.conversations.list_page(owner=user.owner, wanted=ConversationFilter(), page=PageRequest(limit=1))
     ).elements
@@ -285,6 +296,43 @@ async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut
     with pytest.raises(ResponseNotFound):
         await store.responses.get(owner=user.owner, response_id=response_id)
     assert await count_all(store, user) == 0
+
+
+async def test_cut_creation_of_a_share_leaves_a_whole_one_or_none(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    key = user_key(user, await user.conversation("one"))
+    with suppress(UnavailableError):
+        await shares_of(cut_store).create(**key, expire_time_us=None)
+    await shares_of(store).create(**key, expire_time_us=None)
+    listed = await shares_of(store).list_page(**key, page=PageRequest(limit=9))
+    for share in listed.elements:
+        _, messages = await shares_of(store).read(share_id=share.id, page=PageRequest(limit=9))
+        assert len(messages.elements) == 1
+    await store.conversations.delete(**key)
+    assert await count_all(store, user) == 0
+
+
+async def test_cut_feedback_is_there_or_not_and_its_item_unharmed(store, cut_store, user_of) -> None:
+    user = user_of(store)
+    conversation_id = await user.conversation("one")
+    [before] = await user.members(conversation_id)
+    key = user_key(user, conversation_id) | {"item_id": before.id}
+    opinion = Feedback(rating=Rating.POSITIVE, comment="yes", update_time_us=1)
+    with suppress(UnavailableError):
+        await cut_store.feedback.put(opinion, **key)
+    after = await store.items.get(**key)
+    assert after in (before, replace(before, feedback=opinion))
+    with suppress(UnavailableError, FeedbackNotFound, AssertionError):
+        await cut_store.feedback.delete(**key)
+    assert await store.items.get(**key) in (before, after)
+
+
+def shares_of(store: DocumentdbHistoryStore) -> ShareService:
+    return ShareService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=ManualClock())
+
+
+def user_key(user, conversation_id: str) -> dict[str, str]:
+    return {"owner": user.owner, "conversation_id": conversation_id}
 
 
 async def test_cut_deletion_of_a_response_is_finished_by_the_next(store, cut_store, user_of) -> None:
@@ -370,5 +418,5 @@ async def test_response_whose_deletion_was_cut_is_not_claimed(store, cut_store, 
 
 async def count_all(store: DocumentdbHistoryStore, user) -> int:
     database = store._database
-    collections = (database.conversations, database.items, database.responses)
+    collections = (database.conversations, database.items, database.responses, database.shares)
     return sum([await collection.count_documents({"owner": user.owner}) for collection in collections])

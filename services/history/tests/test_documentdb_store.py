@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteConcernError
 
 from rostra_history import documentdb_store
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.documentdb_store.places import Place, first_append, moved, remembered
 from rostra_history.errors import ConversationNotFound, ResponseNotFound
+from rostra_history.metrics import HistoryMetrics
 from rostra_history.settings import DatabaseSettings
+from rostra_history.share_service import ShareService
 from rostra_kit.errors import InvalidArgumentError, UnavailableError
 
 # Of what Amazon DocumentDB 5.0 offers, what there is a need for.
@@ -133,7 +136,12 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
             "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),
         }
-        for index, cursor in plans.items():
+        by_age = [("create_time_us", -1), ("_id", -1)]
+        shares = {
+            "by_age": database.shares.find({"owner": "u", "create_time_us": {"$lte": 5}}, sort=by_age),
+            "by_conversation": database.shares.find({"owner": "u", "conversation_id": "c"}, sort=by_age),
+        }
+        for index, cursor in [*plans.items(), *shares.items()]:
             assert f'"{index}"' in json.dumps(await cursor.explain(), default=str)
 
 
@@ -202,6 +210,24 @@ async def test_items_appended_to_a_conversation_just_deleted_are_deleted_too(
         with pytest.raises(ConversationNotFound):
             await user.say(conversation_id, "two")
         assert await items.count_documents({"owner": user.owner}) == 0
+
+
+@pytest.mark.integration
+async def test_conversation_deleted_while_it_is_shared_leaves_no_share(
+    documentdb_settings: DatabaseSettings, user_of, clock
+) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        user, database = user_of(store), store._database
+        conversation_id = await user.conversation("one")
+        store.shares._shares = Interrupted(
+            database.shares,
+            "insert_one",
+            lambda: store.conversations.delete(owner=user.owner, conversation_id=conversation_id),
+        )
+        service = ShareService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=clock)
+        with pytest.raises(ConversationNotFound):
+            await service.create(owner=user.owner, conversation_id=conversation_id, expire_time_us=None)
+        assert await database.shares.count_documents({"owner": user.owner}) == 0
 
 
 @pytest.mark.integration

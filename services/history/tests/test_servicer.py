@@ -17,7 +17,9 @@ from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1 import response_pb2
 from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
-from rostra.history.v1.item_pb2 import Item
+from rostra.history.v1.item_pb2 import FEEDBACK_RATING_NEGATIVE as NEGATIVE
+from rostra.history.v1.item_pb2 import FEEDBACK_RATING_POSITIVE as POSITIVE
+from rostra.history.v1.item_pb2 import Feedback, Item
 from rostra.history.v1.response_pb2 import Job, Lease, Response
 from rostra_history.app import build
 from rostra_history.servicer import HistoryServicer
@@ -31,9 +33,6 @@ SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
 ANNOUNCED = {
     "SearchConversations",
     "ImportConversation",
-    "UpdateFeedback",
-    "GetFeedback",
-    "DeleteFeedback",
     "ListResponses",
 }
 METHODS = {method.name for method in SERVICE.methods} - ANNOUNCED
@@ -222,6 +221,25 @@ async def test_items_are_created_in_normal_form_and_deleted(history: History) ->
     assert caught.value.reason == ErrorReason.ERROR_REASON_ITEM_NOT_FOUND
 
 
+async def test_feedback_is_given_changed_and_forgotten(history: History) -> None:
+    conversation_id = await history.new_conversation("Hi")
+    [item] = (await history.call("ListItems", conversation_id=conversation_id)).items
+    key = {"conversation_id": conversation_id, "item_id": item.id}
+    await history.call("UpdateFeedback", **key, feedback=Feedback(rating=POSITIVE))
+    given = (await history.call("UpdateFeedback", **key, feedback=Feedback(rating=NEGATIVE, comment="No."))).feedback
+    assert (given.rating, given.comment) == (NEGATIVE, "No.")
+    assert given.update_time.seconds > 1_700_000_000
+    assert (await history.call("GetFeedback", **key)).feedback == given
+    assert (await history.call("GetItem", **key)).item == item
+    await history.call("DeleteFeedback", **key)
+    for method in ("GetFeedback", "DeleteFeedback"):
+        with pytest.raises(NotFoundError) as caught:
+            await history.call(method, **key)
+        assert caught.value.reason == ErrorReason.ERROR_REASON_FEEDBACK_NOT_FOUND
+    for rating, times in (("positive", 1), ("negative", 1)):
+        assert history.registry.get_sample_value("rostra_history_feedback_given_total", {"rating": rating}) == times
+
+
 async def test_response_is_stored_finished_continued_and_deleted(history: History) -> None:
     await history.new_response("resp_1", answer="a1")
     got = await history.call("GetResponse", response_id="resp_1")
@@ -353,6 +371,9 @@ async def test_bodies_of_responses_are_kept_byte_for_byte(history: History) -> N
         ("RenewLeases", {}, "lease_duration"),
         ("RenewLeases", {"leases": [Lease(attempt=1)], "lease_duration": SIX_SECONDS}, "lease.response_id"),
         ("ReleaseResponse", {}, "lease.response_id"),
+        ("UpdateFeedback", {"item_id": "msg_x"}, "rating"),
+        ("UpdateFeedback", {"item_id": "msg_x", "feedback": Feedback(rating=3)}, "rating"),
+        ("UpdateFeedback", {"feedback": Feedback(rating=POSITIVE, comment="x" * 2_001)}, "comment"),
     ],
 )
 async def test_impossible_request_names_its_parameter(history: History, method, fields, param) -> None:
@@ -389,6 +410,9 @@ FOREIGN = {
     "ListInputItems": {"response_id": "resp_1"},
     "CreateResponse": {"response": Response(id="resp_2", previous_response_id="resp_1")},
     "CancelResponse": {"response_id": "resp_1"},
+    "UpdateFeedback": {"conversation_id": "CONV", "item_id": "ITEM", "feedback": Feedback(rating=POSITIVE)},
+    "GetFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
+    "DeleteFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
 }
 NAMES_NOTHING = {"CreateConversation", "ListConversations", "DeleteUserData"}
 

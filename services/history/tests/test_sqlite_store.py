@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from rostra_history.domain import PageRequest
+from rostra_history.feedback import Rating
+from rostra_history.feedback_service import FeedbackService
+from rostra_history.metrics import HistoryMetrics
+from rostra_history.share_service import ShareService
 from rostra_history.sqlite_store import conversations, open_sqlite_store, schema
 from rostra_history.sqlite_store.database import open_database
 from rostra_kit.errors import UnavailableError
@@ -139,6 +145,32 @@ async def test_file_of_an_older_version_is_upgraded(path: Path, user_of, runner_
         assert await user.output("resp_1") == ["a"]
 
 
+async def test_items_of_an_older_version_are_read_rated_and_shared(path: Path, user_of, clock) -> None:
+    connection = sqlite3.connect(path)
+    for step in schema._STEPS[:2]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute("INSERT INTO conversation VALUES ('conv_1', 'u', '{}', '', 1, 1, 1, 'msg_1')")
+    body = '{"type":"message","role":"user","content":[{"type":"input_text","text":"old"}]}'
+    row = "INSERT INTO item VALUES ('msg_1', 'u', 'conv_1', ?, 1, 0, NULL, 'conv_1', NULL, NULL, 0, 0)"
+    connection.execute(row, (body,))
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    async with open_sqlite_store(path) as store:
+        [item] = await user_of(store, owner="u").members("conv_1")
+        assert (item.body, item.feedback) == (body, None)
+        metrics = HistoryMetrics(CollectorRegistry())
+        feedback = FeedbackService(store=store, metrics=metrics, now_us=clock)
+        name = {"owner": "u", "conversation_id": "conv_1", "item_id": "msg_1"}
+        given = await feedback.update(**name, rating=Rating.POSITIVE, comment="")
+        assert await feedback.get(**name) == given
+        shares = ShareService(store=store, metrics=metrics, now_us=clock)
+        share = await shares.create(owner="u", conversation_id="conv_1", expire_time_us=None)
+        _, page = await shares.read(share_id=share.id, page=PageRequest(limit=1))
+        assert [message.id for message in page.elements] == ["msg_1"]
+
+
 async def test_run_goes_with_its_response(path: Path, user_of) -> None:
     async with open_sqlite_store(path) as store:
         user = user_of(store)
@@ -161,6 +193,10 @@ async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
         "item_by_thread": "SELECT * FROM item WHERE owner = 'u' AND thread_id = 't' AND seq < 9 ORDER BY seq",
         "item_by_response": "SELECT * FROM item WHERE owner = 'u' AND response_id = 'r' AND kind = 'input' "
         "AND position < 9 AND NOT deleted ORDER BY position DESC LIMIT 9",
+        "share_by_age": "SELECT * FROM share WHERE owner = 'u' AND (create_time_us, id) < (1, 's') "
+        "ORDER BY create_time_us DESC, id DESC LIMIT 9",
+        "share_by_conversation": "SELECT * FROM share WHERE owner = 'u' AND conversation_id = 'c' "
+        "AND (create_time_us, id) > (1, 's') ORDER BY create_time_us, id LIMIT 9",
     }
     async with open_database(path) as database:
         for index, query in queries.items():

@@ -19,10 +19,12 @@ from contextlib import asynccontextmanager
 
 from rostra_history.documentdb_store.conversations import DocumentdbConversationStore
 from rostra_history.documentdb_store.database import Database, open_database
+from rostra_history.documentdb_store.feedback import DocumentdbFeedbackStore
 from rostra_history.documentdb_store.indexes import create_indexes
 from rostra_history.documentdb_store.items import DocumentdbItemStore
 from rostra_history.documentdb_store.queue import DocumentdbResponseQueue
 from rostra_history.documentdb_store.responses import DocumentdbResponseStore
+from rostra_history.documentdb_store.shares import DocumentdbShareStore
 from rostra_history.settings import DatabaseSettings
 
 __all__ = ["DocumentdbHistoryStore", "open_documentdb_store"]
@@ -38,12 +40,15 @@ class DocumentdbHistoryStore:
         self.items = DocumentdbItemStore(database)
         self.responses = DocumentdbResponseStore(database)
         self.queue = DocumentdbResponseQueue(database)
+        self.shares = DocumentdbShareStore(database)
+        self.feedback = DocumentdbFeedbackStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""
 
         async def delete() -> None:
-            for collection in (self._database.conversations, self._database.responses, self._database.items):
+            database = self._database
+            for collection in (database.shares, database.conversations, database.responses, database.items):
                 await collection.delete_many({"owner": owner})
 
         await self._database.write(delete())

@@ -12,7 +12,7 @@ from rostra_history.documentdb_store.documents import (
     to_conversation,
     unfinished,
 )
-from rostra_history.documentdb_store.pages import unknown_start
+from rostra_history.documentdb_store.pages import begin_beyond, unknown_start
 from rostra_history.documentdb_store.places import moved
 from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
@@ -53,7 +53,7 @@ class DocumentdbConversationStore:
             query = {"owner": owner, "archived": wanted.archived, "deleting": False} | _created(wanted)
             if page.after_id is not None:
                 start = await self._conversations.find_one(existing(owner, page.after_id), {time: 1})
-                _begin_beyond(start or unknown_start(), query, time=time, descending=page.descending)
+                begin_beyond(start or unknown_start(), query, time=time, descending=page.descending)
             direction = -1 if page.descending else 1
             order = [(time, direction), ("_id", direction)]
             async with self._conversations.find(query, _WITHOUT_APPENDS, sort=order, limit=page.limit + 1) as cursor:
@@ -113,6 +113,7 @@ class DocumentdbConversationStore:
         marked = await self._conversations.update_one(conversation, {"$set": {"deleting": True}})
         if not marked.matched_count:
             raise ConversationNotFound(conversation_id)
+        await self._database.shares.delete_many({"owner": owner, "conversation_id": conversation_id})
         thread = {"owner": owner, "thread_id": conversation_id}
         async with self._database.responses.find(thread | unfinished(), {"_id": 1}) as cursor:
             running_ids = [document["_id"] async for document in cursor]
@@ -138,11 +139,3 @@ def _created(wanted: ConversationFilter) -> Document:
     bounds = {"$gte": wanted.min_create_time_us, "$lt": wanted.max_create_time_us}
     given = {operator: time_us for operator, time_us in bounds.items() if time_us is not None}
     return {"create_time_us": given} if given else {}
-
-
-def _begin_beyond(start: Document, query: Document, *, time: str, descending: bool) -> None:
-    """Narrow `query` to what follows `start` by `time`; the outer bound is the one that the index understands."""
-    beyond, not_before = ("$lt", "$lte") if descending else ("$gt", "$gte")
-    bounds = query.setdefault(time, {})
-    bounds[not_before] = max(bounds.get(not_before, 0), start[time])
-    query["$or"] = [{time: {beyond: start[time]}}, {"_id": {beyond: start["_id"]}}]

@@ -27,7 +27,7 @@ _SOCKET_TIMEOUT_MS = 30_000
 
 
 class Database:
-    """Three collections, and how operations on them are run."""
+    """Four collections, and how operations on them are run."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
@@ -35,6 +35,7 @@ class Database:
         self.conversations = database["conversations"]
         self.items = database["items"]
         self.responses = database["responses"]
+        self.shares = database["shares"]
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""

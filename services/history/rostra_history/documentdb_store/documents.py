@@ -12,6 +12,8 @@ from typing import Any
 from rostra_history.documentdb_store.database import Document
 from rostra_history.documentdb_store.places import first_append
 from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
+from rostra_history.feedback import Feedback, Rating
+from rostra_history.share import Share
 from rostra_history.thread import Link
 
 
@@ -37,13 +39,35 @@ def metadata_text(metadata: Mapping[str, str]) -> str:
 
 def item_document(item: Item) -> Document:
     """Return an item's document."""
-    return _document(item) | {"kind": item.kind.value if item.kind else None}
+    return _document(item) | {
+        "kind": item.kind.value if item.kind else None,
+        "feedback": feedback_document(item.feedback) if item.feedback else None,
+    }
 
 
 def to_item(document: Document) -> Item:
     """Return the item that a document holds."""
-    kind = document["kind"]
-    return Item(**_values(Item, document) | {"kind": ItemKind(kind) if kind else None})
+    kind, feedback = document["kind"], document.get("feedback")
+    values: Document = {
+        "kind": ItemKind(kind) if kind else None,
+        "feedback": Feedback(**feedback | {"rating": Rating(feedback["rating"])}) if feedback else None,
+    }
+    return Item(**_values(Item, document) | values)
+
+
+def feedback_document(feedback: Feedback) -> Document:
+    """Return what an item's document holds of feedback."""
+    return asdict(feedback) | {"rating": feedback.rating.value}
+
+
+def share_document(share: Share) -> Document:
+    """Return a share's document."""
+    return _document(share)
+
+
+def to_share(document: Document) -> Share:
+    """Return the share that a document holds."""
+    return Share(**_values(Share, document))
 
 
 LINK_FIELDS = {"parent_id": 1, "response_id": 1, "conversation_id": 1, "seq": 1, "deleted": 1}

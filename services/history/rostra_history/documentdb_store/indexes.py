@@ -17,3 +17,7 @@ async def create_indexes(database: Database) -> None:
     await database.responses.create_index(
         [("run.claim_time_us", 1), ("run.lease_end_us", 1)], name="by_claim_time", sparse=True
     )
+    await database.shares.create_index([("owner", 1), ("create_time_us", 1), ("_id", 1)], name="by_age")
+    await database.shares.create_index(
+        [("owner", 1), ("conversation_id", 1), ("create_time_us", 1), ("_id", 1)], name="by_conversation"
+    )

@@ -107,7 +107,7 @@ class DocumentdbItemStore:
         if conversation is None:
             raise ConversationNotFound(conversation_id)
         buried = await self._items.update_one(
-            member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": ""}}
+            member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": "", "feedback": None}}
         )
         if conversation["leaf_id"] == item_id and (buried.matched_count or await self._is_tombstone(owner, item_id)):
             # Also where an earlier deletion died before this step.

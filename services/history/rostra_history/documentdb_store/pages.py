@@ -1,4 +1,4 @@
-"""Pages of items by a number that ranks them."""
+"""Pages of items by a number that ranks them, and of other things by age."""
 
 from typing import Any, NoReturn
 
@@ -27,6 +27,14 @@ async def item_page(
     order = [(rank, -1 if page.descending else 1)]
     async with items.find(shown, sort=order, limit=page.limit + 1) as cursor:
         return Page.cut([to_item(document) async for document in cursor], page.limit)
+
+
+def begin_beyond(start: Document, query: Document, *, time: str, descending: bool) -> None:
+    """Narrow `query` to what follows `start` by `time`; the outer bound is the one that the index understands."""
+    beyond, not_before = ("$lt", "$lte") if descending else ("$gt", "$gte")
+    bounds = query.setdefault(time, {})
+    bounds[not_before] = max(bounds.get(not_before, 0), start[time])
+    query["$or"] = [{time: {beyond: start[time]}}, {"_id": {beyond: start["_id"]}}]
 
 
 def unknown_start() -> NoReturn:

@@ -11,9 +11,11 @@ import aiosqlite
 
 from rostra_history.sqlite_store.conversations import SqliteConversationStore
 from rostra_history.sqlite_store.database import Database, open_database
+from rostra_history.sqlite_store.feedback import SqliteFeedbackStore
 from rostra_history.sqlite_store.items import SqliteItemStore
 from rostra_history.sqlite_store.queue import SqliteResponseQueue
 from rostra_history.sqlite_store.responses import SqliteResponseStore
+from rostra_history.sqlite_store.shares import SqliteShareStore
 
 __all__ = ["SqliteHistoryStore", "open_sqlite_store"]
 
@@ -27,6 +29,8 @@ class SqliteHistoryStore:
         self.items = SqliteItemStore(database)
         self.responses = SqliteResponseStore(database)
         self.queue = SqliteResponseQueue(database)
+        self.shares = SqliteShareStore(database)
+        self.feedback = SqliteFeedbackStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""

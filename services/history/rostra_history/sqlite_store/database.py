@@ -22,7 +22,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",
-    # A response's run is deleted with it.
+    # A response's run is deleted with it, and a conversation's shares.
     "PRAGMA foreign_keys = ON",
 )
 

@@ -29,7 +29,8 @@ SELECT * FROM item WHERE owner = ? AND conversation_id = ? AND seq < ? AND seq <
 ORDER BY seq DESC LIMIT ?
 """
 _BURY = """
-UPDATE item SET deleted = 1, body = '' WHERE owner = ? AND conversation_id = ? AND id = ? AND NOT deleted
+UPDATE item SET deleted = 1, body = '', feedback_rating = NULL, feedback_comment = NULL, feedback_time_us = NULL
+WHERE owner = ? AND conversation_id = ? AND id = ? AND NOT deleted
 """
 _LINKS = """
 SELECT id, parent_id, response_id, conversation_id, seq, deleted FROM item

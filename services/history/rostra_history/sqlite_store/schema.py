@@ -84,6 +84,26 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX conversation_by_create_time ON conversation (owner, archived, create_time_us, id)",
         "CREATE INDEX conversation_by_update_time ON conversation (owner, archived, update_time_us, id)",
     ),
+    (
+        "ALTER TABLE item ADD COLUMN feedback_rating TEXT",
+        "ALTER TABLE item ADD COLUMN feedback_comment TEXT",
+        "ALTER TABLE item ADD COLUMN feedback_time_us INTEGER",
+        """
+        CREATE TABLE share (
+            id TEXT PRIMARY KEY,
+            owner TEXT NOT NULL,
+            conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+            leaf_id TEXT,
+            end_seq INTEGER NOT NULL,
+            title TEXT NOT NULL,
+            create_time_us INTEGER NOT NULL,
+            expire_time_us INTEGER
+        ) STRICT
+        """,
+        "CREATE INDEX share_by_age ON share (owner, create_time_us, id)",
+        # Without the owner in front, for the cascade asks for the conversation alone.
+        "CREATE INDEX share_by_conversation ON share (conversation_id, create_time_us, id)",
+    ),
 )
 
 
