@@ -62,7 +62,7 @@ class Admission:
         await self._admit(caller, exchange, streaming=False)
 
     async def admit_nobody(self, exchange: Exchange) -> None:
-        """Count a request that failed to authenticate against its address, as `admit` counts those that succeed.
+        """Count a request that failed to authenticate, or need not, against its address, as `admit` counts the others.
 
         Raises:
             ResourceExhaustedError: The address has made all its requests.

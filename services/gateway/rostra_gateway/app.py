@@ -24,11 +24,14 @@ from rostra_gateway.routes import (
     chat_completions,
     conversation_title,
     conversations,
+    feedback,
     health,
     me,
     models,
     response_tools,
     responses,
+    shared_page,
+    shares,
     usage,
 )
 from rostra_gateway.settings import Settings
@@ -76,6 +79,7 @@ def new_app(edge: Edge) -> FastAPI:
     app.state.edge = edge
     for module in (
         *(health, models, chat_completions, responses, response_tools, conversations, conversation_title),
+        *(feedback, shares, shared_page),
         *(auth, me, api_keys, usage),
     ):
         app.include_router(module.router)

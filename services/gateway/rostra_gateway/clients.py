@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from rostra.chat.v1 import chat_service_pb2
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
-from rostra.history.v1 import history_service_pb2
+from rostra.history.v1 import history_service_pb2, share_service_pb2
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.history.v1.share_service_pb2_grpc import ShareServiceStub
 from rostra.user.v1 import user_service_pb2
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
 from rostra_gateway.settings import Settings
@@ -17,16 +18,18 @@ from rostra_kit.client import ServiceClient
 if TYPE_CHECKING:
     from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
     from rostra.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
+    from rostra.history.v1.share_service_pb2_grpc import ShareServiceAsyncStub
     from rostra.user.v1.user_service_pb2_grpc import UserServiceAsyncStub
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """A client of each service."""
+    """A client of each service; history serves two."""
 
     user: "ServiceClient[UserServiceAsyncStub]"
     chat: "ServiceClient[ChatServiceAsyncStub]"
     history: "ServiceClient[HistoryServiceAsyncStub]"
+    shares: "ServiceClient[ShareServiceAsyncStub]"
 
 
 @asynccontextmanager
@@ -35,9 +38,11 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     user_service = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
     chat_service = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"]
     history_service = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+    share_service = share_service_pb2.DESCRIPTOR.services_by_name["ShareService"]
     async with (
         ServiceClient(UserServiceStub, user_service, settings.user) as user,
         ServiceClient(ChatServiceStub, chat_service, settings.chat) as chat,
         ServiceClient(HistoryServiceStub, history_service, settings.history) as history,
+        ServiceClient(ShareServiceStub, share_service, settings.history) as shares,
     ):
-        yield Clients(user=user, chat=chat, history=history)
+        yield Clients(user=user, chat=chat, history=history, shares=shares)

@@ -91,6 +91,11 @@ async def admit(edge: CurrentEdge, exchange: CurrentExchange, caller: Authentica
 AdmittedCaller = Annotated[Caller, Depends(admit)]
 
 
+async def admit_anybody(edge: CurrentEdge, exchange: CurrentExchange) -> None:
+    """Take one request that needs no credential from its address's limit."""
+    await edge.admission.admit_nobody(exchange)
+
+
 async def admit_sign_in(edge: CurrentEdge, exchange: CurrentExchange) -> None:
     """Take one request that shows a password from what an address may do to become somebody."""
     await edge.admission.admit_sign_in(exchange)

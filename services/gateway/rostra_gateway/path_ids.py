@@ -42,4 +42,5 @@ ConversationId = Annotated[
     str, _DOCUMENTED, AfterValidator(_Known("conversation", ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND))
 ]
 ItemId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("item", ErrorReason.ERROR_REASON_ITEM_NOT_FOUND))]
+ShareId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("share", ErrorReason.ERROR_REASON_SHARE_NOT_FOUND))]
 ApiKeyId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("API key", ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND))]

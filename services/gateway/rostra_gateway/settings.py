@@ -59,6 +59,11 @@ class Settings(ServiceSettings):
     address_limits: AddressLimits = AddressLimits()
     cache: CacheSettings = CacheSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]*[^\s?#/]$",
+        description="Where people reach the gateway, such as `https://chat.example.com`: links begin with it.",
+    )
     heartbeat_seconds: float = Field(
         12.0, gt=0, description="Longest silence on a stream; below CloudFront's 30 s and the ALB's 60 s."
     )

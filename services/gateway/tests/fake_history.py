@@ -10,7 +10,7 @@ from rostra.common.v1.page_pb2 import Order, PageRequest
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.conversation_pb2 import Branch, Conversation, Fork
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
-from rostra.history.v1.item_pb2 import Item
+from rostra.history.v1.item_pb2 import Feedback, Item
 from rostra.history.v1.response_pb2 import Response, ResponseStatus
 from rostra_kit.context import current_caller
 from rostra_kit.errors import InvalidArgumentError, NotFoundError
@@ -26,6 +26,7 @@ class FakeHistoryService(HistoryServiceServicer):
         self.conversations: dict[tuple[str, str], Conversation] = {}
         self.items: dict[tuple[str, str], list[Item]] = {}
         self.responses: dict[tuple[str, str], Response] = {}
+        self.feedback: dict[str, Feedback] = {}
 
     def add_response(
         self, user_id: str, body: bytes, *, status: ResponseStatus = ResponseStatus.RESPONSE_STATUS_COMPLETED
@@ -58,7 +59,7 @@ class FakeHistoryService(HistoryServiceServicer):
         ]
         if request.order_by == pb.CONVERSATION_TIME_UPDATED:
             owned.sort(key=lambda conversation: conversation.update_time.ToNanoseconds())
-        page, has_more = _page(owned, request.page)
+        page, has_more = page_of(owned, request.page)
         return pb.ListConversationsResponse(conversations=page, has_more=has_more)
 
     async def UpdateConversation(self, request, context):
@@ -95,7 +96,7 @@ class FakeHistoryService(HistoryServiceServicer):
         return pb.ListForksResponse(forks=forks)
 
     async def ListItems(self, request, context):
-        page, has_more = _page(self._branch(request.conversation_id), request.page)
+        page, has_more = page_of(self._branch(request.conversation_id), request.page)
         return pb.ListItemsResponse(items=page, has_more=has_more)
 
     async def GetItem(self, request, context):
@@ -112,6 +113,19 @@ class FakeHistoryService(HistoryServiceServicer):
             conversation.active_item_id = item.parent_id
         return pb.DeleteItemResponse(conversation=self._conversation(request.conversation_id))
 
+    async def UpdateFeedback(self, request, context):
+        item = self._item(request.conversation_id, request.item_id)
+        request.feedback.update_time.CopyFrom(now())
+        self.feedback[item.id] = request.feedback
+        return pb.UpdateFeedbackResponse(feedback=request.feedback)
+
+    async def GetFeedback(self, request, context):
+        return pb.GetFeedbackResponse(feedback=self.feedback[self._rated(request)])
+
+    async def DeleteFeedback(self, request, context):
+        del self.feedback[self._rated(request)]
+        return pb.DeleteFeedbackResponse()
+
     async def GetResponse(self, request, context):
         response = self._response(request.response_id)
         return pb.GetResponseResponse(
@@ -125,7 +139,7 @@ class FakeHistoryService(HistoryServiceServicer):
 
     async def ListInputItems(self, request, context):
         self._response(request.response_id)
-        page, has_more = _page(self.items[current_caller().user_id, request.response_id], request.page)
+        page, has_more = page_of(self.items[current_caller().user_id, request.response_id], request.page)
         return pb.ListInputItemsResponse(items=page, has_more=has_more)
 
     def _conversation(self, conversation_id: str) -> Conversation:
@@ -164,6 +178,12 @@ class FakeHistoryService(HistoryServiceServicer):
                 return item
         raise NotFoundError("No such item.", reason=ErrorReason.ERROR_REASON_ITEM_NOT_FOUND)
 
+    def _rated(self, request) -> str:
+        item = self._item(request.conversation_id, request.item_id)
+        if item.id not in self.feedback:
+            raise NotFoundError("No such feedback.", reason=ErrorReason.ERROR_REASON_FEEDBACK_NOT_FOUND)
+        return item.id
+
     def _response(self, response_id: str) -> Response:
         response = self.responses.get((current_caller().user_id, response_id))
         if response is None:
@@ -183,7 +203,7 @@ def _is_between(time: Timestamp, request: pb.ListConversationsRequest) -> bool:
     return not request.HasField("max_create_time") or nanoseconds < request.max_create_time.ToNanoseconds()
 
 
-def _page(elements: list, page: PageRequest) -> tuple[list, bool]:
+def page_of(elements: list, page: PageRequest) -> tuple[list, bool]:
     """Return the page, and whether another follows; the elements are kept oldest first."""
     ordered = elements if page.order == Order.ORDER_ASCENDING else elements[::-1]
     names = [element.id for element in ordered]

@@ -15,12 +15,14 @@ PUBLIC = {
     ("post", "/v1/auth/login"),
     ("post", "/v1/auth/refresh"),
     ("get", "/.well-known/jwks.json"),
+    ("get", "/v1/shares/{share_id}/items"),
 }
 # What the routes with an id are sent.
 BODIES = {
     "CreateItemsRequest": {"items": [{"role": "user", "content": "x"}]},
     "UpdateConversationRequest": {"title": "Mine now"},
     "GenerateTitleRequest": {"model": "echo"},
+    "FeedbackRequest": {"rating": "positive"},
 }
 Operation = tuple[str, str, dict]
 
@@ -93,20 +95,22 @@ async def test_every_route_with_an_id_is_404_for_anyone_but_its_owner(
     ).json()
     items = (await client.get(f"/v1/conversations/{conversation['id']}/items")).json()
     key = (await client.post("/v1/api_keys")).json()
+    share = (await client.post(f"/v1/conversations/{conversation['id']}/shares")).json()
     ids = {
         "conversation_id": conversation["id"],
         "item_id": items["first_id"],
         "response_id": services.history.add_response(alice, b'{"object":"response"}'),
         "api_key_id": key["id"],
+        "share_id": share["id"],
     }
     owned = [
         (method, path, operation)
         for method, path, operation in operations(document)
-        if re.findall(r"{(\w+)}", path) not in ([], ["model"])
+        if re.findall(r"{(\w+)}", path) not in ([], ["model"]) and (method, path) not in PUBLIC
     ]
     services.chat.background.add(BackgroundResponse(alice, "echo", asyncio.Event(), id=ids["response_id"]))
     # Deletions last: what is gone is 404 for its owner too.
-    owned.sort(key=lambda operation: (operation[0] == "delete", -operation[1].count("{")))
+    owned.sort(key=lambda operation: (operation[0] == "delete", operation[0] != "post", -operation[1].count("/")))
     assert len(owned) >= 11
     bob = bearer(services.user.add_key(services.user.add_user("bob@example.com")))
     async with httpx.AsyncClient(base_url=gateway.url, headers=bob) as stranger:
