@@ -15,11 +15,15 @@ pytestmark = pytest.mark.e2e
 
 # Ids that belong to nobody: the same for all.
 _PUBLIC = {"model"}
-# Routes that anybody may call, without a token.
-_OPEN = {"/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/.well-known/jwks.json"}
+# Routes that anybody may call, without a token. A share's id is the right to read it.
+_OPEN = {
+    *("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/.well-known/jwks.json"),
+    "/v1/shares/{share_id}/items",
+}
 _BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/v1/conversations/{conversation_id}"): {"metadata": {"mine": "now"}},
     ("post", "/v1/conversations/{conversation_id}/title"): {"model": "echo"},
+    ("post", "/v1/conversations/{conversation_id}/items/{item_id}/feedback"): {"rating": "negative"},
     ("post", "/v1/conversations/{conversation_id}/items"): {"items": [{"role": "user", "content": "Bob was here"}]},
 }
 _NOBODYS = {
@@ -27,6 +31,7 @@ _NOBODYS = {
     "conversation_id": "conv_00000000000000000000000000000000",
     "item_id": "msg_00000000000000000000000000000000",
     "api_key_id": "key_00000000000000000000000000000000",
+    "share_id": "share_000000000000000000000000000000000000000000000000",
 }
 
 
@@ -84,12 +89,16 @@ def alices_ids(http: httpx.Client, alice: Account) -> dict[str, str]:
     item = {"role": "user", "content": "a secret"}
     conversation_id = http.post("/v1/conversations", json={"items": [item]}, headers=alice.key).json()["id"]
     items = http.get(f"/v1/conversations/{conversation_id}/items", headers=alice.key).json()["data"]
+    feedback = f"/v1/conversations/{conversation_id}/items/{items[0]['id']}/feedback"
+    assert http.post(feedback, json={"rating": "positive"}, headers=alice.key).is_success
+    share = http.post(f"/v1/conversations/{conversation_id}/shares", headers=alice.key).json()
     response = http.post("/v1/responses", json={"model": "echo", "input": "a secret"}, headers=alice.key).json()
     return {
         "conversation_id": conversation_id,
         "item_id": items[0]["id"],
         "response_id": response["id"],
         "api_key_id": alice.api_key_id,
+        "share_id": share["id"],
     }
 
 
@@ -104,7 +113,7 @@ def test_somebody_elses_is_as_absent_as_what_does_not_exist(
     http: httpx.Client, routes: list[Route], alices_ids: dict[str, str], bob: Account
 ) -> None:
     for route in routes:
-        if not route.ids:
+        if not route.ids or route.path in _OPEN:
             continue
         for credentials in (bob.key, bob.session):
             hers = route.ask(http, alices_ids, **credentials)
@@ -143,7 +152,7 @@ def test_lists_hold_only_ones_own(
     http: httpx.Client, routes: list[Route], alices_ids: dict[str, str], bob: Account
 ) -> None:
     lists = [route.path for route in routes if route.method == "get" and not route.ids and "{" not in route.path]
-    assert {"/v1/conversations", "/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
+    assert {"/v1/conversations", "/v1/shares", "/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
     for path in lists:
         answer = http.get(path, headers=bob.key)
         assert answer.status_code == 200, f"{path}: {answer.text}"
@@ -160,12 +169,24 @@ def test_without_a_token_every_route_asks_for_one(
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
+def test_share_opens_nothing_but_itself(http: httpx.Client, alices_ids: dict[str, str], bob: Account) -> None:
+    shown = http.get(f"/v1/shares/{alices_ids['share_id']}/items").json()
+    assert [item["id"] for item in shown["data"]] == [alices_ids["item_id"]]
+    assert refusal(http.get(f"/v1/shares/{_NOBODYS['share_id']}/items"), 404)["code"] == "share_not_found"
+    # What a reader learns is a name that is good for nothing.
+    reference = {"type": "item_reference", "id": alices_ids["item_id"]}
+    refusal(http.post("/v1/responses", json={"model": "echo", "input": [reference]}, headers=bob.key), 400, 404)
+
+
 def test_afterwards_all_of_hers_is_as_it_was(http: httpx.Client, alices_ids: dict[str, str], alice: Account) -> None:
     conversation = http.get(f"/v1/conversations/{alices_ids['conversation_id']}", headers=alice.key).json()
     items = http.get(f"/v1/conversations/{alices_ids['conversation_id']}/items", headers=alice.key).json()
     assert conversation["metadata"] == {}
     assert [item["id"] for item in items["data"]] == [alices_ids["item_id"]]
     assert http.get(f"/v1/responses/{alices_ids['response_id']}", headers=alice.key).status_code == 200
+    feedback = f"/v1/conversations/{alices_ids['conversation_id']}/items/{alices_ids['item_id']}/feedback"
+    assert http.get(feedback, headers=alice.key).json()["rating"] == "positive"
+    assert http.get(f"/v1/shares/{alices_ids['share_id']}", headers=alice.key).status_code == 200
 
 
 def anonymous(answer: httpx.Response, ids: dict[str, str]) -> str:

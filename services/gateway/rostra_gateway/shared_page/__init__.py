@@ -39,28 +39,29 @@ HEADERS: Mapping[str, str] = {
 def conversation_page(share: Share, items: Sequence[Item], *, is_first: bool, has_more: bool) -> str:
     """Return the page that shows `items`, with links to the beginning and to what follows, where there is more."""
     messages = "\n".join(_message(orjson.loads(item.body)) for item in items)
-    return _page(
-        title=share.title or _UNTITLED,
-        about=f"{'Shared' if is_first else 'Continued · shared'} on {_date(share.create_time.ToSeconds())}",
+    date = _date(share.create_time.ToSeconds())
+    return _PAGE.substitute(
+        style=_STYLE,
+        title=escape(share.title or _UNTITLED),
+        about=f"Shared on {date}" if is_first else f"Continued · shared on {date}",
         content=messages or "<p>There is nothing to read here any more.</p>",
         links=_links(share, items[-1].id if has_more else None, is_first=is_first),
+        footer="Plain text, as a person and a model wrote it. Shared from Rostra.",
     )
 
 
 def ended_page() -> str:
     """Return the page for a share that has ended, or never was."""
-    text = "Whoever shared this conversation has ended that, or the link is not complete."
-    return _page(title="Nothing is shared here", about="", content=f"<p>{text}</p>", links="")
+    return _notice("Nothing is shared here", "The conversation is not shared any more, or the link is not complete.")
 
 
 def later_page() -> str:
     """Return the page for when the conversation cannot be shown right now."""
-    text = "Please try again in a moment."
-    return _page(title="This cannot be shown right now", about="", content=f"<p>{text}</p>", links="")
+    return _notice("This cannot be shown right now", "Please try again in a moment.")
 
 
-def _page(*, title: str, about: str, content: str, links: str) -> str:
-    return _PAGE.substitute(style=_STYLE, title=escape(title), about=about, content=content, links=links)
+def _notice(title: str, text: str) -> str:
+    return _PAGE.substitute(style=_STYLE, title=title, about="", content=f"<p>{text}</p>", links="", footer="Rostra")
 
 
 def _message(message: dict[str, Any]) -> str:
