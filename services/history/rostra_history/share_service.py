@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from rostra_history.domain import Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, PageStartNotFound, ShareNotFound
@@ -11,6 +10,8 @@ from rostra_history.share import Share, new_share_id, shown_message
 from rostra_history.store import HistoryStore
 from rostra_history.thread import path_to
 from rostra_kit.errors import InvalidArgumentError
+
+_PAGE_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class ShareService:
         await self._store.shares.delete(owner=owner, share_id=share_id)
 
     async def read(self, *, share_id: str, page: PageRequest) -> tuple[Share, Page[SharedMessage]]:
-        """Return the share and a page of what it shows, to whoever asks.
+        """Return the share and a page of what it shows, to whoever asks; a page of long messages ends early.
 
         Raises:
             ShareNotFound: There is none, its time is over, or its conversation is gone.
@@ -92,8 +93,7 @@ class ShareService:
         except ConversationNotFound as error:
             raise ShareNotFound(share_id) from error
         following = _following(path_to(share.leaf_id, thread), thread, page)
-        shown = islice(_messages(following), page.limit + 1)
-        return share, Page.cut(list(shown), page.limit)
+        return share, _page(_messages(following), page.limit)
 
 
 def _following(path: list[Item], thread: Sequence[Item], page: PageRequest) -> list[Item]:
@@ -105,6 +105,18 @@ def _following(path: list[Item], thread: Sequence[Item], page: PageRequest) -> l
     if start is None:
         raise PageStartNotFound
     return [item for item in ordered if ((item.seq or 0) < start if page.descending else (item.seq or 0) > start)]
+
+
+def _page(messages: Iterable[SharedMessage], limit: int) -> Page[SharedMessage]:
+    """Return a page of up to `limit` messages; fewer where they are long, for anybody may ask for it."""
+    shown: list[SharedMessage] = []
+    room = _PAGE_CHARACTERS
+    for message in messages:
+        room -= len(message.body)
+        if len(shown) == limit or (shown and room < 0):
+            return Page(shown, has_more=True)
+        shown.append(message)
+    return Page(shown, has_more=False)
 
 
 def _messages(items: Iterable[Item]) -> Iterator[SharedMessage]:

@@ -218,6 +218,18 @@ async def test_pages_show_each_message_once_while_some_are_deleted(
     assert seen == (expected[::-1] if descending else expected)
 
 
+async def test_page_of_long_messages_ends_early(user, shares, share) -> None:
+    texts = ["a" * 2_000_000, "b" * 400_000, "c" * 400_000, "d" * 400_000, "e"]
+    share_id = await share(await user.conversation(*texts))
+    seen, after_id, more = [], None, True
+    while more:
+        page = PageRequest(limit=100, after_id=after_id, descending=False)
+        _, messages = await shares.read(share_id=share_id, page=page)
+        seen.append([json.loads(message.body)["content"][0]["text"][0] for message in messages.elements])
+        after_id, more = messages.elements[-1].id, messages.has_more
+    assert seen == [["a"], ["b", "c"], ["d", "e"]]
+
+
 async def test_page_does_not_begin_after_what_came_later(user, share, shown) -> None:
     conversation_id = await user.conversation("one")
     share_id = await share(conversation_id)
