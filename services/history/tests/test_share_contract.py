@@ -135,6 +135,23 @@ async def test_shares_go_with_their_conversation(service, store, shares, user, s
     assert [element.id for element in listed.elements] == [kept]
 
 
+async def test_conversation_deleted_while_its_share_is_read_is_not_shown(
+    service, store, user, share, shown, monkeypatch
+) -> None:
+    conversation_id = await user.conversation("one")
+    share_id = await share(conversation_id)
+    load_thread = store.items.load_thread
+
+    async def load_before_it_goes(**names):
+        thread = await load_thread(**names)
+        await service.delete_conversation(owner=user.owner, conversation_id=conversation_id)
+        return thread
+
+    monkeypatch.setattr(store.items, "load_thread", load_before_it_goes)
+    with pytest.raises(ShareNotFound):
+        await shown(share_id)
+
+
 async def test_shares_go_with_their_owner(service, store, user, new_user, shares, share, shown) -> None:
     share_id = await share(await user.conversation("one"))
     somebody = new_user()
