@@ -3,12 +3,15 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
-import grpc
 from prometheus_client import CollectorRegistry
 
+from rostra.history.v1.chat_completion_service_pb2_grpc import add_ChatCompletionServiceServicer_to_server
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
 from rostra.history.v1.share_service_pb2_grpc import add_ShareServiceServicer_to_server
+from rostra_history.chat_completion_service import ChatCompletionService
+from rostra_history.chat_completion_servicer import ChatCompletionServicer
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
@@ -20,7 +23,7 @@ from rostra_history.share_service import ShareService
 from rostra_history.share_servicer import ShareServicer
 from rostra_history.sqlite_store import open_sqlite_store
 from rostra_history.store import HistoryStore
-from rostra_kit.server import GrpcApp
+from rostra_kit.server import GrpcApp, all_of
 
 
 @asynccontextmanager
@@ -38,11 +41,12 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         feedback = FeedbackService(store=store, metrics=metrics, now_us=now_us)
         shares = ShareServicer(ShareService(store=store, metrics=metrics, now_us=now_us))
         history = HistoryServicer(service, queue, feedback)  # type: ignore[abstract] # what the contract announces follows
-
-        def register(server: grpc.aio.Server) -> None:
-            add_HistoryServiceServicer_to_server(history, server)
-            add_ShareServiceServicer_to_server(shares, server)
-
+        completions = ChatCompletionService(store=store.chat_completions, metrics=metrics, now_us=now_us)
+        register = all_of(
+            partial(add_HistoryServiceServicer_to_server, history),
+            partial(add_ShareServiceServicer_to_server, shares),
+            partial(add_ChatCompletionServiceServicer_to_server, ChatCompletionServicer(completions)),
+        )
         yield GrpcApp(register, readiness=[store.ping])
 
 

@@ -1,6 +1,7 @@
 """The errors of the history service.
 
     NotFoundError
+    ├── ChatCompletionNotFound
     ├── ConversationNotFound
     ├── FeedbackNotFound
     ├── ItemNotFound
@@ -69,6 +70,15 @@ class PageStartNotFound(InvalidArgumentError):
 
     def __init__(self) -> None:
         super().__init__("No element of this list has the id given as 'after'.", param="after")
+
+
+class ChatCompletionNotFound(NotFoundError):
+    """The stored chat completion does not exist, or is another user's."""
+
+    default_reason = ErrorReason.ERROR_REASON_CHAT_COMPLETION_NOT_FOUND
+
+    def __init__(self, completion_id: str) -> None:
+        super().__init__(f"Chat completion with id '{completion_id}' not found.")
 
 
 class PreviousResponseNotFound(InvalidArgumentError):

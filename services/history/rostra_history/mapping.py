@@ -201,14 +201,15 @@ def lease_us_of(duration: Duration) -> int:
 def parsed_bodies(items: Iterable[item_pb2.Item]) -> list[Any]:
     """Return the parsed bodies of items whose ids are of no interest."""
     params = ((f"items[{index}]", item) for index, item in enumerate(items))
-    return [parse_json(_text(item.body, param=param), param=param) for param, item in params]
+    return [parse_json(body_text(item.body, param=param), param=param) for param, item in params]
 
 
 def new_items(items: Iterable[item_pb2.Item], *, param: str) -> list[NewItem]:
     """Return items whose ids and bodies are stored as they are."""
     return [
         NewItem(
-            id=required(item.id, param=f"{param}[{index}].id"), body=_text(item.body, param=f"{param}[{index}].body")
+            id=required(item.id, param=f"{param}[{index}].id"),
+            body=body_text(item.body, param=f"{param}[{index}].body"),
         )
         for index, item in enumerate(items)
     ]
@@ -223,7 +224,7 @@ def response_status(number: int) -> ResponseStatus:
 
 def response_body(response: response_pb2.Response) -> str:
     """Return the JSON text of a response."""
-    return _text(response.body, param="response.body")
+    return body_text(response.body, param="response.body")
 
 
 def page_of(message: PageMessage) -> PageRequest:
@@ -262,7 +263,8 @@ def _item_message(item: Item) -> item_pb2.Item:
     return item_pb2.Item(id=item.id, body=item.body.encode(), create_time=timestamp(item.create_time_us))
 
 
-def _text(body: bytes, *, param: str) -> str:
+def body_text(body: bytes, *, param: str) -> str:
+    """Return the JSON text of a body."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:

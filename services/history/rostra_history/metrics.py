@@ -47,6 +47,11 @@ class HistoryMetrics:
             buckets=_QUEUE_SECONDS,
             registry=registry,
         )
+        self.chat_completions_stored = Counter(
+            "rostra_history_chat_completions_stored",
+            "Calls that stored a chat completion; a repeated call counts again.",
+            registry=registry,
+        )
         self.context_items = Histogram(
             "rostra_history_context_items",
             "Items in a loaded context.",

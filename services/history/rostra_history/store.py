@@ -14,6 +14,7 @@ For all methods of all stores:
 from collections.abc import Sequence
 from typing import Protocol
 
+from rostra_history.chat_completion_store import ChatCompletionStore
 from rostra_history.domain import (
     Claim,
     Conversation,
@@ -251,6 +252,10 @@ class HistoryStore(Protocol):
     @property
     def feedback(self) -> FeedbackStore:
         """Return the part that keeps what owners think of items."""
+
+    @property
+    def chat_completions(self) -> ChatCompletionStore:
+        """Return the part that keeps stored chat completions."""
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has; doing so twice changes nothing."""

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
+from rostra_history.chat_completion_store import ChatCompletion
 from rostra_history.documentdb_store import DocumentdbHistoryStore, open_documentdb_store
 from rostra_history.domain import ConversationFilter, Item, ItemKind, PageRequest, Response, ResponseStatus
 from rostra_history.drafts import NewItem, response_items
@@ -23,6 +24,7 @@ from rostra_history.metrics import HistoryMetrics
 from rostra_history.settings import DatabaseSettings
 from rostra_history.share_service import ShareService
 from rostra_kit.errors import UnavailableError
+from rostra_kit.ids import new_id
 from rostra_kit.testing.manual_clock import ManualClock
 
 pytestmark = pytest.mark.integration
@@ -78,6 +80,7 @@ def cut_store(request: pytest.FixtureRequest, store: DocumentdbHistoryStore) -> 
         items=CutCollection(real.items, cut),
         responses=CutCollection(real.responses, cut),
         shares=CutCollection(real.shares, cut),
+        chat_completions=CutCollection(real.chat_completions, cut),
     )
     return DocumentdbHistoryStore(database)
 
@@ -420,3 +423,30 @@ async def count_all(store: DocumentdbHistoryStore, user) -> int:
     database = store._database
     collections = (database.conversations, database.items, database.responses, database.shares)
     return sum([await collection.count_documents({"owner": user.owner}) for collection in collections])
+
+
+async def test_cut_storing_of_a_chat_completion_is_repeated_without_a_trace(store, cut_store) -> None:
+    owner = new_id("user")
+    key = {"owner": owner, "completion_id": "chatcmpl-1"}
+    completion = ChatCompletion(
+        id="chatcmpl-1", owner=owner, models=["m"], metadata={}, body="{}", message_count=2, create_time_us=1
+    )
+    page, [tag] = PageRequest(limit=2), completion.tags
+    stored = changed = False
+    with suppress(UnavailableError):
+        await cut_store.chat_completions.create(completion, ["one", "two"])
+        stored = True
+        await cut_store.chat_completions.update(**key, metadata={"a": "1"})
+        changed = True
+
+    seen = (await store.chat_completions.list_page(owner=owner, page=page, tags=[tag])).elements
+    assert not stored or [each.id for each in seen] == ["chatcmpl-1"]
+    for each in seen:
+        assert await store.chat_completions.list_messages(**key, first=0, limit=9) == ["one", "two"]
+        assert not changed or each.metadata == {"a": "1"}
+        # What its metadata says is what lists find.
+        assert (await store.chat_completions.list_page(owner=owner, page=page, tags=each.tags)).elements == [each]
+
+    await store.chat_completions.create(completion, ["one", "two"])
+    [once] = (await store.chat_completions.list_page(owner=owner, page=page)).elements
+    assert once.metadata in ({"a": "1"}, {})

@@ -21,7 +21,7 @@ from rostra_kit.errors import InvalidArgumentError, UnavailableError
 
 # Of what Amazon DocumentDB 5.0 offers, what there is a need for.
 OPERATORS = {"$set", "$unset", "$inc", "$push", "$each", "$slice"}
-OPERATORS |= {"$in", "$nin", "$ne", "$lt", "$lte", "$gt", "$gte", "$or", "$exists"}
+OPERATORS |= {"$all", "$in", "$nin", "$ne", "$lt", "$lte", "$gt", "$gte", "$or", "$exists"}
 # Aggregations, change streams, transactions and commands of MongoDB's own go beyond it, or nearly.
 METHODS = {"aggregate", "aggregate_raw_batches", "watch", "start_session", "start_transaction", "with_transaction"}
 OPTIONS = {"collation", "hint", "array_filters", "let", "session", "no_cursor_timeout", "cursor_type"}
@@ -135,6 +135,10 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
             "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
             "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),
+            "by_tag": database.chat_completions.find(
+                {"owner": "u", "tags": {"$all": ["t", "u"]}, "create_time_us": {"$gte": 0}},
+                sort=[("create_time_us", 1), ("_id", 1)],
+            ),
         }
         by_age = [("create_time_us", -1), ("_id", -1)]
         shares = {

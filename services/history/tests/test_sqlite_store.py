@@ -15,7 +15,7 @@ from rostra_history.feedback import Rating
 from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.share_service import ShareService
-from rostra_history.sqlite_store import conversations, open_sqlite_store, schema
+from rostra_history.sqlite_store import chat_completions, conversations, open_sqlite_store, schema
 from rostra_history.sqlite_store.database import open_database
 from rostra_kit.errors import UnavailableError
 
@@ -197,6 +197,10 @@ async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
         "ORDER BY create_time_us DESC, id DESC LIMIT 9",
         "share_by_conversation": "SELECT * FROM share WHERE owner = 'u' AND conversation_id = 'c' "
         "AND (create_time_us, id) > (1, 's') ORDER BY create_time_us, id LIMIT 9",
+        "chat_completion_by_age": chat_completions._page_query(tag_count=0, descending=False),
+        "sqlite_autoindex_chat_completion_1": chat_completions._page_query(tag_count=1, descending=True),
+        "listed USING PRIMARY KEY": chat_completions._page_query(tag_count=3, descending=False),
+        "other USING COVERING INDEX": chat_completions._page_query(tag_count=3, descending=True),
     }
     async with open_database(path) as database:
         for index, query in queries.items():

@@ -26,17 +26,20 @@ logger = logging.getLogger(__name__)
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
+Register = Callable[[grpc.aio.Server], None]
+
+
 @dataclass(frozen=True, slots=True)
 class GrpcApp:
     """What a service's composition root builds.
 
     Attributes:
-        register: Adds the servicer to a server: `partial(add_XServicer_to_server, servicer)`.
+        register: Adds the servicer to a server: `partial(add_XServicer_to_server, servicer)`, or `all_of` several.
         readiness: Checks of the hard dependencies; the service takes calls once each has succeeded.
         on_draining: Called when the service is told to end, before calls under way get their time to finish.
     """
 
-    register: Callable[[grpc.aio.Server], None]
+    register: Register
     readiness: Sequence[Check] = ()
     on_draining: Callable[[], None] = lambda: None
 
@@ -49,6 +52,16 @@ def run_service(name: str, settings: SettingsT, build: Build[SettingsT]) -> None
     configure_logging(name, level=settings.log_level)
     with tracing(name):
         uvloop.run(_serve(settings, build))
+
+
+def all_of(*registers: Register) -> Register:
+    """Return what adds several servicers to a server."""
+
+    def register(server: grpc.aio.Server) -> None:
+        for each in registers:
+            each(server)
+
+    return register
 
 
 async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:

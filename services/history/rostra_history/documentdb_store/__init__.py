@@ -17,6 +17,7 @@ interpreted.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from rostra_history.documentdb_store.chat_completions import DocumentdbChatCompletionStore
 from rostra_history.documentdb_store.conversations import DocumentdbConversationStore
 from rostra_history.documentdb_store.database import Database, open_database
 from rostra_history.documentdb_store.feedback import DocumentdbFeedbackStore
@@ -42,13 +43,15 @@ class DocumentdbHistoryStore:
         self.queue = DocumentdbResponseQueue(database)
         self.shares = DocumentdbShareStore(database)
         self.feedback = DocumentdbFeedbackStore(database)
+        self.chat_completions = DocumentdbChatCompletionStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""
 
         async def delete() -> None:
             database = self._database
-            for collection in (database.shares, database.conversations, database.responses, database.items):
+            visible = (database.shares, database.conversations, database.responses, database.chat_completions)
+            for collection in (*visible, database.items):
                 await collection.delete_many({"owner": owner})
 
         await self._database.write(delete())

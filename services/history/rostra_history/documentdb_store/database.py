@@ -27,7 +27,7 @@ _SOCKET_TIMEOUT_MS = 30_000
 
 
 class Database:
-    """Four collections, and how operations on them are run."""
+    """The collections, and how operations on them are run."""
 
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
@@ -36,6 +36,7 @@ class Database:
         self.items = database["items"]
         self.responses = database["responses"]
         self.shares = database["shares"]
+        self.chat_completions = database["chat_completions"]
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""

@@ -21,3 +21,8 @@ async def create_indexes(database: Database) -> None:
     await database.shares.create_index(
         [("owner", 1), ("conversation_id", 1), ("create_time_us", 1), ("_id", 1)], name="by_conversation"
     )
+    by_age = [("owner", 1), ("create_time_us", 1), ("_id", 1)]
+    await database.chat_completions.create_index(by_age, name="by_age")
+    await database.chat_completions.create_index(
+        [("owner", 1), ("tags", 1), ("create_time_us", 1), ("_id", 1)], name="by_tag"
+    )

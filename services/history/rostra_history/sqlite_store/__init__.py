@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from rostra_history.sqlite_store.chat_completions import SqliteChatCompletionStore
 from rostra_history.sqlite_store.conversations import SqliteConversationStore
 from rostra_history.sqlite_store.database import Database, open_database
 from rostra_history.sqlite_store.feedback import SqliteFeedbackStore
@@ -31,6 +32,7 @@ class SqliteHistoryStore:
         self.queue = SqliteResponseQueue(database)
         self.shares = SqliteShareStore(database)
         self.feedback = SqliteFeedbackStore(database)
+        self.chat_completions = SqliteChatCompletionStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""
@@ -39,6 +41,7 @@ class SqliteHistoryStore:
             await connection.execute("DELETE FROM conversation WHERE owner = ?", (owner,))
             await connection.execute("DELETE FROM response WHERE owner = ?", (owner,))
             await connection.execute("DELETE FROM item WHERE owner = ?", (owner,))
+            await connection.execute("DELETE FROM chat_completion WHERE owner = ?", (owner,))
 
         await self._database.write(delete)
 

@@ -104,6 +104,43 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         # Without the owner in front, for the cascade asks for the conversation alone.
         "CREATE INDEX share_by_conversation ON share (conversation_id, create_time_us, id)",
     ),
+    (
+        """
+        CREATE TABLE chat_completion (
+            id TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            models TEXT NOT NULL,
+            metadata TEXT NOT NULL,
+            body TEXT NOT NULL,
+            message_count INTEGER NOT NULL,
+            create_time_us INTEGER NOT NULL,
+            PRIMARY KEY (owner, id)
+        ) STRICT
+        """,
+        "CREATE INDEX chat_completion_by_age ON chat_completion (owner, create_time_us, id)",
+        """
+        CREATE TABLE chat_completion_tag (
+            owner TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            create_time_us INTEGER NOT NULL,
+            completion_id TEXT NOT NULL,
+            PRIMARY KEY (owner, tag, create_time_us, completion_id),
+            FOREIGN KEY (owner, completion_id) REFERENCES chat_completion (owner, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID
+        """,
+        # What goes with a completion is found by it.
+        "CREATE INDEX chat_completion_tag_by_completion ON chat_completion_tag (owner, completion_id)",
+        """
+        CREATE TABLE chat_message (
+            owner TEXT NOT NULL,
+            completion_id TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (owner, completion_id, position),
+            FOREIGN KEY (owner, completion_id) REFERENCES chat_completion (owner, id) ON DELETE CASCADE
+        ) STRICT
+        """,
+    ),
 )
 
 

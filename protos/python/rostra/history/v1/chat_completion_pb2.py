@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rostra/history/v1/chat_completion.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n\x0e\x43hatCompletion\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x41\n\x08metadata\x18\x03 \x03(\x0b\x32/.rostra.history.v1.ChatCompletion.MetadataEntry\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\'\n\x0b\x43hatMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rostra/history/v1/chat_completion.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x01\n\x0e\x43hatCompletion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06models\x18\x02 \x03(\t\x12\x41\n\x08metadata\x18\x03 \x03(\x0b\x32/.rostra.history.v1.ChatCompletion.MetadataEntry\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\'\n\x0b\x43hatMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATCOMPLETION_METADATAENTRY']._loaded_options = None
   _globals['_CHATCOMPLETION_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_CHATCOMPLETION']._serialized_start=96
-  _globals['_CHATCOMPLETION']._serialized_end=318
-  _globals['_CHATCOMPLETION_METADATAENTRY']._serialized_start=271
-  _globals['_CHATCOMPLETION_METADATAENTRY']._serialized_end=318
-  _globals['_CHATMESSAGE']._serialized_start=320
-  _globals['_CHATMESSAGE']._serialized_end=359
+  _globals['_CHATCOMPLETION']._serialized_end=319
+  _globals['_CHATCOMPLETION_METADATAENTRY']._serialized_start=272
+  _globals['_CHATCOMPLETION_METADATAENTRY']._serialized_end=319
+  _globals['_CHATMESSAGE']._serialized_start=321
+  _globals['_CHATMESSAGE']._serialized_end=360
 # @@protoc_insertion_point(module_scope)

@@ -72,7 +72,8 @@ class ChatCompletionServiceServicer:
     """
 
     def CreateChatCompletion(self, request, context):
-        """Stores a completion with the messages it was asked with. Repeating the call changes nothing.
+        """Stores a completion with the messages it was asked with. Repeating the call changes nothing; another completion of
+        the same name fails with CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,7 +87,7 @@ class ChatCompletionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListChatCompletions(self, request, context):
-        """Lists the caller's completions by the time of their creation, those of one model or with certain metadata.
+        """Lists the caller's completions by the time when they were stored: all, those of one model, or with certain metadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

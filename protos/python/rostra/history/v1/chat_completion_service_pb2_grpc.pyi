@@ -34,11 +34,13 @@ class ChatCompletionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChatCompletionServiceAsyncStub: ...
     CreateChatCompletion: _grpc.UnaryUnaryMultiCallable[_chat_completion_service_pb2.CreateChatCompletionRequest, _chat_completion_service_pb2.CreateChatCompletionResponse]
-    """Stores a completion with the messages it was asked with. Repeating the call changes nothing."""
+    """Stores a completion with the messages it was asked with. Repeating the call changes nothing; another completion of
+    the same name fails with CONFLICT.
+    """
     GetChatCompletion: _grpc.UnaryUnaryMultiCallable[_chat_completion_service_pb2.GetChatCompletionRequest, _chat_completion_service_pb2.GetChatCompletionResponse]
     """Gets a completion; fails with CHAT_COMPLETION_NOT_FOUND."""
     ListChatCompletions: _grpc.UnaryUnaryMultiCallable[_chat_completion_service_pb2.ListChatCompletionsRequest, _chat_completion_service_pb2.ListChatCompletionsResponse]
-    """Lists the caller's completions by the time of their creation, those of one model or with certain metadata."""
+    """Lists the caller's completions by the time when they were stored: all, those of one model, or with certain metadata."""
     UpdateChatCompletion: _grpc.UnaryUnaryMultiCallable[_chat_completion_service_pb2.UpdateChatCompletionRequest, _chat_completion_service_pb2.UpdateChatCompletionResponse]
     """Replaces a completion's metadata."""
     DeleteChatCompletion: _grpc.UnaryUnaryMultiCallable[_chat_completion_service_pb2.DeleteChatCompletionRequest, _chat_completion_service_pb2.DeleteChatCompletionResponse]
@@ -52,11 +54,13 @@ class ChatCompletionServiceAsyncStub(ChatCompletionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateChatCompletion: _aio.UnaryUnaryMultiCallable[_chat_completion_service_pb2.CreateChatCompletionRequest, _chat_completion_service_pb2.CreateChatCompletionResponse]  # type: ignore[assignment]
-    """Stores a completion with the messages it was asked with. Repeating the call changes nothing."""
+    """Stores a completion with the messages it was asked with. Repeating the call changes nothing; another completion of
+    the same name fails with CONFLICT.
+    """
     GetChatCompletion: _aio.UnaryUnaryMultiCallable[_chat_completion_service_pb2.GetChatCompletionRequest, _chat_completion_service_pb2.GetChatCompletionResponse]  # type: ignore[assignment]
     """Gets a completion; fails with CHAT_COMPLETION_NOT_FOUND."""
     ListChatCompletions: _aio.UnaryUnaryMultiCallable[_chat_completion_service_pb2.ListChatCompletionsRequest, _chat_completion_service_pb2.ListChatCompletionsResponse]  # type: ignore[assignment]
-    """Lists the caller's completions by the time of their creation, those of one model or with certain metadata."""
+    """Lists the caller's completions by the time when they were stored: all, those of one model, or with certain metadata."""
     UpdateChatCompletion: _aio.UnaryUnaryMultiCallable[_chat_completion_service_pb2.UpdateChatCompletionRequest, _chat_completion_service_pb2.UpdateChatCompletionResponse]  # type: ignore[assignment]
     """Replaces a completion's metadata."""
     DeleteChatCompletion: _aio.UnaryUnaryMultiCallable[_chat_completion_service_pb2.DeleteChatCompletionRequest, _chat_completion_service_pb2.DeleteChatCompletionResponse]  # type: ignore[assignment]
@@ -73,7 +77,9 @@ class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_completion_service_pb2.CreateChatCompletionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_completion_service_pb2.CreateChatCompletionResponse, _abc.Awaitable[_chat_completion_service_pb2.CreateChatCompletionResponse]]:
-        """Stores a completion with the messages it was asked with. Repeating the call changes nothing."""
+        """Stores a completion with the messages it was asked with. Repeating the call changes nothing; another completion of
+        the same name fails with CONFLICT.
+        """
 
     @_abc_1.abstractmethod
     def GetChatCompletion(
@@ -89,7 +95,7 @@ class ChatCompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_completion_service_pb2.ListChatCompletionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_completion_service_pb2.ListChatCompletionsResponse, _abc.Awaitable[_chat_completion_service_pb2.ListChatCompletionsResponse]]:
-        """Lists the caller's completions by the time of their creation, those of one model or with certain metadata."""
+        """Lists the caller's completions by the time when they were stored: all, those of one model, or with certain metadata."""
 
     @_abc_1.abstractmethod
     def UpdateChatCompletion(
