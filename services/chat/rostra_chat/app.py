@@ -7,7 +7,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from rostra.chat.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
-from rostra.history.v1 import history_service_pb2
+from rostra.history.v1 import chat_completion_service_pb2, history_service_pb2
+from rostra.history.v1.chat_completion_service_pb2_grpc import ChatCompletionServiceStub
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.user.v1 import user_service_pb2
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
@@ -15,6 +16,7 @@ from rostra_chat.background.history_queue import HistoryJobQueue
 from rostra_chat.background.opening import open_background
 from rostra_chat.catalogue import load_catalogue
 from rostra_chat.completions import Completions
+from rostra_chat.history_completion_store import HistoryCompletionStore
 from rostra_chat.history_conversations import HistoryConversations
 from rostra_chat.metering import Meter
 from rostra_chat.metrics import ChatMetrics
@@ -40,6 +42,7 @@ from rostra_kit.server import GrpcApp
 
 _USER = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 _HISTORY = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
+_STORED = chat_completion_service_pb2.DESCRIPTOR.services_by_name["ChatCompletionService"]
 
 
 @asynccontextmanager
@@ -53,6 +56,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         redis = await opened(open_redis(settings.redis))
         user = await opened(ServiceClient(UserServiceStub, _USER, settings.user))
         history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history))
+        stored = await opened(ServiceClient(ChatCompletionServiceStub, _STORED, settings.history))
         providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
         models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))
         fallback, lost = metrics.limiter_fallbacks.inc, metrics.settlements_lost.inc
@@ -60,7 +64,9 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         usage_log = await opened(UsageLog(redis.limiter, metrics=metrics))
         meter = Meter(limiter, usage_log, load_spent=Spend(user).of_month, metrics=metrics)
         stack.push_async_callback(meter.drain)
-        completions = Completions(models=models, meter=meter, default_max_output_tokens=most)
+        completions = Completions(
+            models=models, meter=meter, store=HistoryCompletionStore(stored), default_max_output_tokens=most
+        )
         store = HistoryResponseStore(history)
         responses = await opened(
             ResponsesEngine(models=models, meter=meter, store=store, default_max_output_tokens=most)

@@ -1,4 +1,4 @@
-"""The use case behind `POST /v1/chat/completions`: find the model, reserve, call the provider, settle."""
+"""The use case behind `POST /v1/chat/completions`: find the model, reserve, call the provider, settle, store."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,9 +9,11 @@ from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageOutcome
 from rostra_chat.catalogue import Model
 from rostra_chat.chat_request import measure, parse_body
+from rostra_chat.completion_store import CompletionStore
 from rostra_chat.metering import Charge, Meter
 from rostra_chat.models import ModelDirectory
 from rostra_chat.providers.provider import Body, Frame, Provider
+from rostra_chat.recording import Recording
 from rostra_chat.tally import Tally
 
 _DONE = b"data: [DONE]\n\n"
@@ -36,21 +38,26 @@ class Completions:
     Args:
         models: Finds models and their providers.
         meter: Reserves before the call, settles after it.
+        store: Takes the answers that clients want to be stored.
         default_max_output_tokens: What is reserved for an answer that nothing else bounds.
     """
 
-    def __init__(self, *, models: ModelDirectory, meter: Meter, default_max_output_tokens: int) -> None:
+    def __init__(
+        self, *, models: ModelDirectory, meter: Meter, store: CompletionStore, default_max_output_tokens: int
+    ) -> None:
         self._models = models
         self._meter = meter
+        self._store = store
         self._default_max_output_tokens = default_max_output_tokens
 
-    async def create(self, *, model: str, body: bytes) -> Completion:
-        """Complete a chat and return the whole answer.
+    async def create(self, *, model: str, body: bytes, store: bool = False) -> Completion:
+        """Complete a chat and return the whole answer, once it is stored if it is to be.
 
         Raises:
-            AppError: What is wrong with the request, the limits or the provider; then nothing is charged.
+            AppError: What is wrong with the request, the limits or the provider; then nothing is charged. Or the answer
+                could not be stored: it is charged all the same.
         """
-        call = await self._begin(model, body)
+        call = await self._begin(model, body, store=store)
         try:
             completion, raw = await call.provider.complete(call.model, call.body)
             call.tally.add_completion(completion)
@@ -62,18 +69,19 @@ class Completions:
             await call.charge.cancel()
             raise
         await call.settle(UsageOutcome.USAGE_OUTCOME_FINISHED)
+        await call.store()
         return Completion(raw, call.charge.limits)
 
-    async def stream(self, *, model: str, body: bytes) -> AsyncGenerator[Completion, None]:
+    async def stream(self, *, model: str, body: bytes, store: bool = False) -> AsyncGenerator[Completion, None]:
         """Complete a chat and yield the answer while it is made; closing the iterator ends the provider's call.
 
-        Whatever the end, what was produced is settled, once.
+        Whatever the end, what was produced is settled, once. An answer that is to be stored is, before its last piece.
 
         Raises:
             AppError: As `create` does before the first piece; after it what broke the stream, and what was produced
                 until then is charged.
         """
-        call = await self._begin(model, body)
+        call = await self._begin(model, body, store=store)
         limits, outcome = call.charge.limits, UsageOutcome.USAGE_OUTCOME_CANCELLED
         try:
             async with aclosing(call.provider.stream(call.model, call.body)) as batches:
@@ -89,22 +97,27 @@ class Completions:
             raise
         finally:
             await call.end(outcome)
+        await call.store()
         yield Completion(_DONE, limits)
 
-    async def _begin(self, model_name: str, raw_body: bytes) -> "_Call":
+    async def _begin(self, model_name: str, raw_body: bytes, *, store: bool) -> "_Call":
         body = parse_body(raw_body)
+        # Rostra is what stores: servers that do not would refuse both, and OpenAI would store the answer as well.
+        metadata = body.pop("metadata", None)
+        body.pop("store", None)
         model, provider = await self._models.get(model_name)
         demand = measure(model, body, default_max_output_tokens=self._default_max_output_tokens)
         charge = await self._meter.reserve(
             model=model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens
         )
-        return _Call(model, provider, body, charge, Tally(input_tokens=demand.input_tokens))
+        recording = Recording(provider, self._store, model=model_name, metadata=metadata or {}) if store else None
+        return _Call(model, recording or provider, body, charge, Tally(input_tokens=demand.input_tokens))
 
 
 class _Call:
     """One call of a provider, from its reservation to its end."""
 
-    def __init__(self, model: Model, provider: Provider, body: Body, charge: Charge, tally: Tally) -> None:
+    def __init__(self, model: Model, provider: Provider | Recording, body: Body, charge: Charge, tally: Tally) -> None:
         self.model = model
         self.provider = provider
         self.body = body
@@ -119,6 +132,11 @@ class _Call:
         if self._wants_usage:
             return b"".join([frame.raw for frame in batch])
         return b"".join([frame.raw for frame in batch if not _is_usage_chunk(frame)])
+
+    async def store(self) -> None:
+        """Store the answer if it is to be."""
+        if isinstance(self.provider, Recording):
+            await self.provider.store()
 
     async def end(self, outcome: UsageOutcome) -> None:
         """Settle; a call that failed before the provider said anything costs nothing."""

@@ -59,14 +59,15 @@ class ChatServicer(ChatServiceServicer):
         self, request: pb.CreateChatCompletionRequest, context: Context
     ) -> pb.CreateChatCompletionResponse:
         """Complete a chat."""
-        completion = await self._completions.create(model=request.model, body=request.body)
+        completion = await self._completions.create(model=request.model, body=request.body, store=request.store)
         return pb.CreateChatCompletionResponse(body=completion.body, limits=completion.limits)
 
     async def StreamChatCompletion(
         self, request: pb.StreamChatCompletionRequest, context: Context
     ) -> AsyncIterator[pb.StreamChatCompletionResponse]:
         """Complete a chat and stream it."""
-        async with aclosing(self._completions.stream(model=request.model, body=request.body)) as pieces:
+        stream = self._completions.stream(model=request.model, body=request.body, store=request.store)
+        async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield pb.StreamChatCompletionResponse(frames=piece.body, limits=piece.limits)
 
