@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from openai import APIError, AsyncOpenAI
+from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from rostra_stack.stack import Stack
@@ -28,6 +29,7 @@ class Acknowledged:
     conversation_id: str
     whole: Response
     streamed: Response
+    chat: ChatCompletion
 
 
 async def test_everything_written_is_read_at_once_through_the_other_gateway(
@@ -108,6 +110,9 @@ async def store_something(url: str) -> Acknowledged:
         conversation = await client.conversations.create(metadata={"topic": "durability"})
         await client.responses.create(model="ok", input="My name is Marcus.", conversation=conversation.id)
         whole = await client.responses.create(model="ok", input="I live in Ostia.")
+        chat = await client.chat.completions.create(
+            model="ok", messages=[{"role": "user", "content": "I own a boat."}], store=True, metadata={"topic": "boats"}
+        )
         async with client.responses.stream(model="ok", input="I sell fish.", previous_response_id=whole.id) as stream:
             streamed = (await stream.get_final_response()).id
             return Acknowledged(
@@ -115,6 +120,7 @@ async def store_something(url: str) -> Acknowledged:
                 conversation_id=conversation.id,
                 whole=whole,
                 streamed=await client.responses.retrieve(streamed),
+                chat=chat,
             )
 
 
@@ -144,7 +150,7 @@ async def assert_all_is_there(url: str, stored: Acknowledged, provider: Scripted
 
 
 async def assert_history_is_there(client: AsyncOpenAI, stored: Acknowledged) -> None:
-    """Check conversation, responses and items."""
+    """Check conversation, responses, items and stored chats."""
     conversation = await client.conversations.retrieve(stored.conversation_id)
     assert conversation.metadata == {"topic": "durability"}
     items = [item async for item in client.conversations.items.list(conversation.id, order="asc")]
@@ -153,3 +159,7 @@ async def assert_history_is_there(client: AsyncOpenAI, stored: Acknowledged) -> 
     assert await client.responses.retrieve(stored.streamed.id) == stored.streamed
     inputs = [item async for item in client.responses.input_items.list(stored.streamed.id)]
     assert said(inputs) == [("user", "I sell fish.")]
+    [chat] = [each async for each in client.chat.completions.list(metadata={"topic": "boats"})]
+    assert chat == stored.chat.model_copy(update={"metadata": {"topic": "boats"}})
+    heard = await client.chat.completions.messages.list(chat.id)
+    assert [message.content for message in heard.data] == ["I own a boat."]

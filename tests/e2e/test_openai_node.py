@@ -76,7 +76,7 @@ def test_node_sdk_goes_the_main_way(
     )
     assert journey.returncode == 0, journey.stdout + journey.stderr
     assert re.search(r"^# fail 0$", journey.stdout, re.MULTILINE)
-    assert int(re.findall(r"^# pass (\d+)$", journey.stdout, re.MULTILINE)[0]) >= 27
+    assert int(re.findall(r"^# pass (\d+)$", journey.stdout, re.MULTILINE)[0]) >= 28
     for way in ("by response", "in conversation"):
         assert heard_with(journal.bodies, f"three {way}") == [
             f"one {way}",

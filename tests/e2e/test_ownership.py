@@ -21,6 +21,7 @@ _OPEN = {
     "/v1/shares/{share_id}/items",
 }
 _BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("post", "/v1/chat/completions/{completion_id}"): {"metadata": {"mine": "now"}},
     ("post", "/v1/conversations/{conversation_id}"): {"metadata": {"mine": "now"}},
     ("post", "/v1/conversations/{conversation_id}/title"): {"model": "echo"},
     ("post", "/v1/conversations/{conversation_id}/items/{item_id}/feedback"): {"rating": "negative"},
@@ -32,6 +33,7 @@ _NOBODYS = {
     "item_id": "msg_00000000000000000000000000000000",
     "api_key_id": "key_00000000000000000000000000000000",
     "share_id": "share_000000000000000000000000000000000000000000000000",
+    "completion_id": "chatcmpl-00000000000000000000000000000000",
 }
 
 
@@ -93,7 +95,10 @@ def alices_ids(http: httpx.Client, alice: Account) -> dict[str, str]:
     assert http.post(feedback, json={"rating": "positive"}, headers=alice.key).is_success
     share = http.post(f"/v1/conversations/{conversation_id}/shares", headers=alice.key).json()
     response = http.post("/v1/responses", json={"model": "echo", "input": "a secret"}, headers=alice.key).json()
+    chat = {"model": "echo", "messages": [item], "store": True}
+    completion = http.post("/v1/chat/completions", json=chat, headers=alice.key).json()
     return {
+        "completion_id": completion["id"],
         "conversation_id": conversation_id,
         "item_id": items[0]["id"],
         "response_id": response["id"],
@@ -152,7 +157,8 @@ def test_lists_hold_only_ones_own(
     http: httpx.Client, routes: list[Route], alices_ids: dict[str, str], bob: Account
 ) -> None:
     lists = [route.path for route in routes if route.method == "get" and not route.ids and "{" not in route.path]
-    assert {"/v1/conversations", "/v1/shares", "/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
+    of_stored = {"/v1/chat/completions", "/v1/conversations", "/v1/shares"}
+    assert of_stored | {"/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
     for path in lists:
         answer = http.get(path, headers=bob.key)
         assert answer.status_code == 200, f"{path}: {answer.text}"
@@ -187,6 +193,8 @@ def test_afterwards_all_of_hers_is_as_it_was(http: httpx.Client, alices_ids: dic
     feedback = f"/v1/conversations/{alices_ids['conversation_id']}/items/{alices_ids['item_id']}/feedback"
     assert http.get(feedback, headers=alice.key).json()["rating"] == "positive"
     assert http.get(f"/v1/shares/{alices_ids['share_id']}", headers=alice.key).status_code == 200
+    completion = http.get(f"/v1/chat/completions/{alices_ids['completion_id']}", headers=alice.key)
+    assert completion.json()["metadata"] == {}
 
 
 def anonymous(answer: httpx.Response, ids: dict[str, str]) -> str:

@@ -50,10 +50,13 @@ class Newcomer:
             item = f"/v1/conversations/{conversation['id']}/items/{items['data'][0]['id']}"
             http.post(f"{item}/feedback", json={"rating": "positive"})
             share = http.post(f"/v1/conversations/{conversation['id']}/shares").json()
+            chat = {"model": "echo", "messages": [_ITEM], "store": True}
+            completion = http.post("/v1/chat/completions", json=chat).json()
         self.ids = {
             "conversation_id": conversation["id"],
             "item_id": items["data"][0]["id"],
             "response_id": response["id"],
+            "completion_id": completion["id"],
             "api_key_id": account.api_key_id,
             "share_id": share["id"],
             "model": "echo",

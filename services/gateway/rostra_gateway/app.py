@@ -32,6 +32,7 @@ from rostra_gateway.routes import (
     responses,
     shared_page,
     shares,
+    stored_chat_completions,
     usage,
 )
 from rostra_gateway.settings import Settings
@@ -78,8 +79,8 @@ def new_app(edge: Edge) -> FastAPI:
     )
     app.state.edge = edge
     for module in (
-        *(health, models, chat_completions, responses, response_tools, conversations, conversation_title),
-        *(feedback, shares, shared_page),
+        *(health, models, chat_completions, stored_chat_completions, responses, response_tools),
+        *(conversations, conversation_title, feedback, shares, shared_page),
         *(auth, me, api_keys, usage),
     ):
         app.include_router(module.router)

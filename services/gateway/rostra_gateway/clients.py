@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rostra.chat.v1 import chat_service_pb2
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
-from rostra.history.v1 import history_service_pb2, share_service_pb2
+from rostra.history.v1 import chat_completion_service_pb2, history_service_pb2, share_service_pb2
+from rostra.history.v1.chat_completion_service_pb2_grpc import ChatCompletionServiceStub
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.share_service_pb2_grpc import ShareServiceStub
 from rostra.user.v1 import user_service_pb2
@@ -17,6 +18,7 @@ from rostra_kit.client import ServiceClient
 
 if TYPE_CHECKING:
     from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
+    from rostra.history.v1.chat_completion_service_pb2_grpc import ChatCompletionServiceAsyncStub
     from rostra.history.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from rostra.history.v1.share_service_pb2_grpc import ShareServiceAsyncStub
     from rostra.user.v1.user_service_pb2_grpc import UserServiceAsyncStub
@@ -30,6 +32,7 @@ class Clients:
     chat: "ServiceClient[ChatServiceAsyncStub]"
     history: "ServiceClient[HistoryServiceAsyncStub]"
     shares: "ServiceClient[ShareServiceAsyncStub]"
+    chat_completions: "ServiceClient[ChatCompletionServiceAsyncStub]"
 
 
 @asynccontextmanager
@@ -39,10 +42,12 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     chat_service = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"]
     history_service = history_service_pb2.DESCRIPTOR.services_by_name["HistoryService"]
     share_service = share_service_pb2.DESCRIPTOR.services_by_name["ShareService"]
+    completion_service = chat_completion_service_pb2.DESCRIPTOR.services_by_name["ChatCompletionService"]
     async with (
         ServiceClient(UserServiceStub, user_service, settings.user) as user,
         ServiceClient(ChatServiceStub, chat_service, settings.chat) as chat,
         ServiceClient(HistoryServiceStub, history_service, settings.history) as history,
         ServiceClient(ShareServiceStub, share_service, settings.history) as shares,
+        ServiceClient(ChatCompletionServiceStub, completion_service, settings.history) as chat_completions,
     ):
-        yield Clients(user=user, chat=chat, history=history, shares=shares)
+        yield Clients(user=user, chat=chat, history=history, shares=shares, chat_completions=chat_completions)

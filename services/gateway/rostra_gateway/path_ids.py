@@ -38,6 +38,9 @@ ModelId = Annotated[
 ResponseId = Annotated[
     str, _DOCUMENTED, AfterValidator(_Known("response", ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND))
 ]
+CompletionId = Annotated[
+    str, _DOCUMENTED, AfterValidator(_Known("chat completion", ErrorReason.ERROR_REASON_CHAT_COMPLETION_NOT_FOUND))
+]
 ConversationId = Annotated[
     str, _DOCUMENTED, AfterValidator(_Known("conversation", ErrorReason.ERROR_REASON_CONVERSATION_NOT_FOUND))
 ]

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from rostra.chat.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
 from rostra.common.v1.caller_pb2 import Limits
+from rostra.history.v1.chat_completion_service_pb2_grpc import add_ChatCompletionServiceServicer_to_server
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
 from rostra.history.v1.share_service_pb2_grpc import add_ShareServiceServicer_to_server
 from rostra.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
@@ -28,6 +29,7 @@ from rostra_kit.server import new_server
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.testing.redis_server import RedisServer, running_redis
 from services.gateway.tests.fake_chat import FakeChatService
+from services.gateway.tests.fake_chat_completions import FakeChatCompletionService
 from services.gateway.tests.fake_history import FakeHistoryService
 from services.gateway.tests.fake_shares import FakeShareService
 from services.gateway.tests.fake_user import FakeUserService
@@ -42,6 +44,7 @@ class Services:
     user: FakeUserService = field(default_factory=FakeUserService)
     chat: FakeChatService = field(default_factory=FakeChatService)
     history: FakeHistoryService = field(default_factory=FakeHistoryService)
+    chat_completions: FakeChatCompletionService = field(default_factory=FakeChatCompletionService)
     shares: FakeShareService = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +68,7 @@ class Gateway:
 
 
 class ServiceServer(NamedTuple):
-    """All three services on one port."""
+    """All services on one port."""
 
     server: grpc.aio.Server
     address: ServiceAddress
@@ -157,6 +160,7 @@ async def serving(services: Services) -> AsyncIterator[ServiceServer]:
     add_ChatServiceServicer_to_server(services.chat, server)
     add_HistoryServiceServicer_to_server(services.history, server)
     add_ShareServiceServicer_to_server(services.shares, server)
+    add_ChatCompletionServiceServicer_to_server(services.chat_completions, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield ServiceServer(server, ServiceAddress(target=f"127.0.0.1:{port}"))

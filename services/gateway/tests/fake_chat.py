@@ -38,6 +38,7 @@ class FakeChatService(ChatServiceServicer):
     Attributes:
         bodies: The bodies received.
         states: What they said about state.
+        stores: Whether each chat completion was to be stored.
         callers: The users on whose behalf the calls were made.
         proceed: Lets a model that waits go on.
         started: Set when a call has arrived.
@@ -49,6 +50,7 @@ class FakeChatService(ChatServiceServicer):
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.states: list[pb.ResponseState] = []
+        self.stores: list[bool] = []
         self.callers: list[str] = []
         self.traces: list[str] = []
         self.proceed = asyncio.Event()
@@ -67,6 +69,7 @@ class FakeChatService(ChatServiceServicer):
         return pb.GetModelResponse(model=Model(id=request.id, create_time=now(), owned_by="rostra"))
 
     async def CreateChatCompletion(self, request, context):
+        self.stores.append(request.store)
         with self._call(request):
             await self._wait(request.model)
         body = orjson.dumps({"object": "chat.completion", "id": new_id("chatcmpl"), "model": request.model})
@@ -82,6 +85,7 @@ class FakeChatService(ChatServiceServicer):
         return pb.CreateResponseResponse(body=body, limits=[TOKEN_LIMIT])
 
     async def StreamChatCompletion(self, request, context):
+        self.stores.append(request.store)
         with self._call(request):
             async for number in self._pieces(request.model):
                 frame = b'data: {"choices":[{"index":%d}]}\n\n' % number

@@ -23,6 +23,7 @@ BODIES = {
     "UpdateConversationRequest": {"title": "Mine now"},
     "GenerateTitleRequest": {"model": "echo"},
     "FeedbackRequest": {"rating": "positive"},
+    "UpdateChatCompletionRequest": {"metadata": {}},
 }
 Operation = tuple[str, str, dict]
 
@@ -102,6 +103,7 @@ async def test_every_route_with_an_id_is_404_for_anyone_but_its_owner(
         "response_id": services.history.add_response(alice, b'{"object":"response"}'),
         "api_key_id": key["id"],
         "share_id": share["id"],
+        "completion_id": services.chat_completions.add(alice),
     }
     owned = [
         (method, path, operation)

@@ -60,6 +60,37 @@ test("the chat stream helper ends with the completion", async () => {
   assert.equal(heard, GREETING);
 });
 
+test("stored chats are listed, read, changed and deleted", async () => {
+  const { completions } = client.chat;
+  const metadata = { topic: "stored", "a[b]&": "=é" };
+  const messages = [
+    { role: "developer", content: "Be brief." },
+    { role: "user", name: "marcus", content: [{ type: "text", text: "Hello" }] },
+  ];
+  const whole = await completions.create({ model: "ok", messages, store: true, metadata });
+  const streamed = await completions.stream({ model: "ok", messages, store: true, metadata }).finalChatCompletion();
+  await completions.create({ model: "ok", messages });
+
+  const listed = await collect(completions.list({ metadata, model: "ok", limit: 1 }));
+  assert.deepEqual(listed.map(({ id }) => id), [whole.id, streamed.id]);
+  assert.deepEqual(await collect(completions.list({ metadata, model: "echo" })), []);
+  const found = await completions.retrieve(whole.id);
+  assert.deepEqual(found, { ...whole, metadata });
+  assert.equal((await completions.retrieve(streamed.id)).choices[0].message.content, GREETING);
+
+  const given = await collect(completions.messages.list(whole.id, { limit: 1 }));
+  assert.deepEqual(given.map(({ id }) => id), [`${whole.id}-0`, `${whole.id}-1`]);
+  assert.deepEqual(given.map(({ content }) => content), ["Be brief.", null]);
+  assert.deepEqual(given[1].content_parts, messages[1].content);
+
+  const changed = await completions.update(whole.id, { metadata: { topic: "changed" } });
+  assert.deepEqual(changed.metadata, { topic: "changed" });
+  assert.deepEqual((await collect(completions.list({ metadata }))).map(({ id }) => id), [streamed.id]);
+  for (const { id } of [whole, streamed]) assert.equal((await completions.delete(id)).deleted, true);
+  await assert.rejects(completions.retrieve(whole.id), OpenAI.NotFoundError);
+  assert.deepEqual(await collect(completions.list({ model: "ok" })), []);
+});
+
 test("a tool is called and the answer made from its output", async () => {
   const asked = [];
   const tools = [

@@ -1,4 +1,6 @@
-"""Chat completions: stateless, streamed or whole."""
+"""Chat completions, streamed or whole."""
+
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -20,15 +22,17 @@ router = APIRouter(prefix="/v1/chat/completions", tags=["Chat completions"], rou
 async def create_chat_completion(
     request: Request, edge: CurrentEdge, exchange: CurrentExchange, caller: AuthenticatedCaller
 ) -> Response:
-    """Answer a chat; with `stream: true`, as server-sent events that end with `data: [DONE]`."""
+    """Answer a chat; with `stream: true`, as server-sent events that end with `data: [DONE]`.
+
+    With `store: true` the answer is stored when that is told.
+    """
     call = await read_model_request(
         request, ChatCompletionRequest, edge=edge, exchange=exchange, caller=caller, list_field="messages"
     )
     chat = edge.clients.chat
+    asked: dict[str, Any] = {"model": call.body.model, "body": call.raw, "store": call.body.store is True}
     if call.slots:
-        pieces = chat.stream(
-            chat.stub.StreamChatCompletion, pb.StreamChatCompletionRequest(model=call.body.model, body=call.raw)
-        )
+        pieces = chat.stream(chat.stub.StreamChatCompletion, pb.StreamChatCompletionRequest(**asked))
         return await open_event_stream(
             request,
             pieces,
@@ -42,7 +46,7 @@ async def create_chat_completion(
         request,
         chat.call(
             chat.stub.CreateChatCompletion,
-            pb.CreateChatCompletionRequest(model=call.body.model, body=call.raw),
+            pb.CreateChatCompletionRequest(**asked),
             timeout_seconds=edge.settings.request.max_seconds,
         ),
     )

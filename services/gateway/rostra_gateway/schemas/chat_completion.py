@@ -39,4 +39,5 @@ class ChatCompletionRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2, strict=True)
     top_p: float | None = Field(None, ge=0, le=1, strict=True)
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
-    metadata: Metadata | None = None
+    store: StrictBool | None = Field(None, description="Stores the answer and the messages; false when absent.")
+    metadata: Metadata | None = Field(None, description="With `store`: up to 16 pairs of the client's own.")
