@@ -226,7 +226,7 @@ async def test_wrong_query_is_400_and_named(client: httpx.AsyncClient, query: st
         ("OPTIONS", "/v1/conversations", "GET, POST"),
         ("TRACE", "/v1/conversations/conv_1", "GET, POST, DELETE"),
         ("PROPFIND", "/v1/me", "GET, PATCH, DELETE"),
-        ("GET", "/v1/chat/completions", "POST"),
+        ("PUT", "/v1/chat/completions", "GET, POST"),
         ("POST", "/.well-known/jwks.json", "GET"),
     ],
 )
