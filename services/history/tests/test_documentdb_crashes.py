@@ -372,6 +372,24 @@ async def test_cut_end_of_a_background_response_is_reached_or_taken_over(store, 
     assert await runner.take_over() is None
 
 
+@pytest.mark.parametrize("in_conversation", [False, True])
+async def test_cut_end_of_a_waiting_clients_response_is_reached_by_the_next_runner(
+    store, cut_store, user_of, runner_of, in_conversation
+) -> None:
+    user, runner = user_of(store), runner_of(store)
+    conversation_id = await user.conversation() if in_conversation else ""
+    response_id = await user.begin("q", conversation=conversation_id)
+    response = await store.responses.get(owner=user.owner, response_id=response_id)
+    with suppress(UnavailableError):
+        await cut_store.responses.finish(*end_of(response, "a"), now_us=runner.clock())
+    assert await runner.take_over() is None
+    is_ended = await user.status(response_id) == "completed"
+    assert await user.output(response_id) == (["a"] if is_ended else [])
+    await store.responses.finish(*end_of(response, "a" if is_ended else "b"), now_us=runner.clock())
+    assert await user.output(response_id) == ["a" if is_ended else "b"]
+    assert await user.context(previous=response_id) == ["q", "a" if is_ended else "b"]
+
+
 def end_of(response: Response, text: str) -> tuple[Response, list[Item]]:
     """Return a response's end and its output, whose ids are the same for all who run it."""
     item = NewItem(f"msg_{response.id}", json.dumps({"content": [{"text": text}]}))

@@ -162,3 +162,21 @@ async def test_runners_that_end_it_at_once_leave_what_the_present_one_says(
             assert await user.context(previous=response_id) == (
                 await user.texts(conversation_id) if in_conversation else [f"q{n}", f"a{n}.3"]
             )
+
+
+async def test_former_runners_that_try_again_and_again_change_nothing_of_what_the_present_one_says(
+    store, open_store, user, runner
+) -> None:
+    async with open_store() as other:
+        for n in range(25):
+            response_id = await user.queue(f"q{n}")
+            for _ in range(3):
+                response = (await runner.take_over()).response
+
+            async def insist(its_store, attempt: int, response=response) -> set[str | None]:
+                return {await finish(its_store, response, attempt, "late") for _ in range(4)}
+
+            former = [insist(each, attempt) for each in (store, other) for attempt in (1, 2, 1)]
+            outcomes = await asyncio.gather(*former, finish(other, response, 3, f"a{n}"))
+            assert outcomes == [{None}] * len(former) + [f"a{n}"]
+            assert await user.output(response_id) == [f"a{n}"]

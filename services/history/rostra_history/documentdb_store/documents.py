@@ -82,7 +82,7 @@ def to_link(document: Document) -> Link:
 def response_document(response: Response, *, claim_time_us: int, job: Job | None) -> Document:
     """Return a new response's document.
 
-    `ending` and `output_ids` are what `ending.finish` decides; `run` is what `queue` needs, and goes when the response
+    `ending` is what `ending.finish` decides, until it is reached; `run` is what `queue` needs, and goes when the response
     ends or is deleted.
     """
     return _document(response) | {

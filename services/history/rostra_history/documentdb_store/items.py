@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pymongo import ReplaceOne, ReturnDocument
+from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from rostra_history.documentdb_store.database import Database, Document, existing, member
@@ -131,25 +131,16 @@ class DocumentdbItemStore:
         )
 
 
-async def insert_items(database: Database, items: Sequence[Item], *, attempt: int = 0) -> None:
+async def insert_items(database: Database, items: Sequence[Item]) -> None:
     """Insert the items of one response, or of one append; those that are there already stay.
-
-    Args:
-        database: Where.
-        items: The items.
-        attempt: Which of the response's runners they come from; what an earlier one left is replaced.
 
     Raises:
         AlreadyExistsError: Something else has the id of one.
     """
     if not items:
         return
-    documents = [item_document(item) | {"attempt": attempt} for item in items]
     try:
-        if attempt > 1:
-            await database.items.bulk_write([_replacement(document) for document in documents], ordered=False)
-        else:
-            await database.items.insert_many(documents, ordered=False)
+        await database.items.insert_many([item_document(item) for item in items], ordered=False)
     except BulkWriteError as error:
         if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
             raise
@@ -172,8 +163,3 @@ def _tombstone(link: Link, owner: str) -> Item:
         conversation_id=link.conversation_id,
         deleted=True,
     )
-
-
-def _replacement(document: Document) -> ReplaceOne[Document]:
-    identity = {name: document[name] for name in ("_id", "owner", "response_id", "kind")}
-    return ReplaceOne(identity | {"attempt": {"$lt": document["attempt"]}}, document, upsert=True)

@@ -8,7 +8,7 @@ from pymongo import ReturnDocument, UpdateMany
 
 from rostra_history.documentdb_store.database import Database, Document, existing
 from rostra_history.documentdb_store.documents import END_OF_RUN, WITHOUT_RUN, to_response, unfinished
-from rostra_history.documentdb_store.ending import join
+from rostra_history.documentdb_store.ending import reach_end
 from rostra_history.domain import Claim, Job, Lease, Renewal, Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
 
@@ -58,7 +58,7 @@ class DocumentdbResponseQueue:
                 return _to_claim(claimed)
             # Whoever decided its end died before it was reached: nothing is left to run.
             with suppress(ResponseNotFound):
-                await join(self._database, claimed, now_us=now_us)
+                await reach_end(self._database, claimed, now_us=now_us)
         return None
 
     async def _renew(self, leases: Sequence[Lease], lease_end_us: int) -> Renewal:
