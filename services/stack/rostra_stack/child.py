@@ -40,6 +40,11 @@ class Child:
         return self._running.pid
 
     @property
+    def is_running(self) -> bool:
+        """Tell whether the process was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def _running(self) -> asyncio.subprocess.Process:
         if self._process is None:
             message = f"{self.plan.name} was not started"

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -33,6 +34,11 @@ class Stack:
         self._on_ready = on_ready
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
+
+    @property
+    def data(self) -> Path:
+        """Return the folder that holds databases, keys and logs."""
+        return self._config.data
 
     @property
     def gateway_urls(self) -> list[str]:

@@ -95,13 +95,19 @@ class EventLog:
                 raise length
         return [None if length < 0 else length for length in lengths]
 
-    async def take(self, response_id: str, *, attempt: int) -> list[bytes]:
+    async def take(self, response_id: str, *, attempt: int, beginning: Sequence[bytes] = ()) -> list[bytes]:
         """Shut older attempts out and return the frames of the log, one for each event.
+
+        Args:
+            response_id: The response.
+            attempt: The attempt that writes from now on.
+            beginning: What the log begins with if it is empty.
 
         Raises:
             AttemptOverError: There is a newer attempt.
         """
-        found = await self._take(keys=_keys(response_id), args=[attempt, self._keep_ms])
+        begun: list[int | bytes] = [len(beginning), b"".join(beginning)] if beginning else []
+        found = await self._take(keys=_keys(response_id), args=[attempt, self._keep_ms, *begun])
         if found is None:
             raise AttemptOverError
         return [frame for frames in found for frame in split_frames(frames)]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5
 _EXIT_SECONDS = 2.0
+_SOON_SECONDS = 1.0
 _MAX_ENDED = 1000
 
 
@@ -69,6 +71,14 @@ class LogWriter:
         if not run_log.is_written:
             self._unwritten[id(run_log)] = run_log
             self._filled.set()
+
+    async def write_soon(self, run_log: RunLog) -> None:
+        """Have it written, and return when it is; while Redis is away, return without."""
+        self.write(run_log)
+        if not self._is_down:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SOON_SECONDS):
+                    await run_log.wait_until_written()
 
     async def _work(self) -> None:
         while True:

@@ -174,13 +174,12 @@ class BackgroundRun:
             self._log_writer.write(self._run_log)
 
     async def _conclude(self, failure: Failure | None) -> None:
-        """Settle what was used, and store the end or hand the response over."""
-        work = [self._settle(failure)]
+        """Settle what was used, then store the end or hand the response over: what is complete has been billed."""
+        await self._settle(failure)
         if self._why is Stop.HANDED_OVER and isinstance(failure, asyncio.CancelledError):
-            work.append(self._hand_over())
+            await self._hand_over()
         elif self._why is not Stop.LOST:
-            work.append(self._end(failure))
-        await asyncio.gather(*work)
+            await self._end(failure)
 
     async def _settle(self, failure: Failure | None) -> None:
         if self._charge is not None and self._answer is not None:

@@ -111,12 +111,15 @@ class BackgroundResponses:
             )
         plan = await self._planner.plan(body, state)
         response = plan.response | {"status": "queued", "background": True}
-        await self._queue.enqueue(
-            response, input_items=plan.input_items, request_body=body, branch_point=plan.branch_point
-        )
         events = RunLog(response["id"], attempt=0)
         events.add(queued_events(response))
-        self._log_writer.write(events)
+        # Both, before the client hears of it: a response without a log cannot be taken over when its runner dies.
+        await asyncio.gather(
+            self._queue.enqueue(
+                response, input_items=plan.input_items, request_body=body, branch_point=plan.branch_point
+            ),
+            self._log_writer.write_soon(events),
+        )
         self._signals.send(WORK)
         return response
 

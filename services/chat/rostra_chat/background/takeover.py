@@ -1,6 +1,7 @@
 """What an attempt finds of those before it: it shuts them out of the log, and goes on from what they published."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from redis.exceptions import RedisError
@@ -32,10 +33,12 @@ async def take_up(job: Job, log: EventLog) -> tuple[Replay, int]:
         LeaseLost: A newer attempt has the log.
         InternalError: Nobody can say what was published.
     """
-    frames = await _take_log(job, log)
+    is_first = job.lease.attempt == 1
+    # From here on the log is empty only if Redis lost it: a runner may die before it has published a word.
+    frames = await _take_log(job, log, beginning=untold(job).frames if is_first else ())
     if frames:
         return Replay(frames), len(frames)
-    if job.lease.attempt > 1:
+    if not is_first:
         raise InternalError("The runner of the response died, and what it had published is lost.")
     return untold(job), 0
 
@@ -54,13 +57,13 @@ def going_on(plan: RunPlan, replay: Replay) -> RunPlan:
     return replace(plan, body=continued(plan.body, said), demand=demand)
 
 
-async def _take_log(job: Job, log: EventLog) -> list[bytes]:
+async def _take_log(job: Job, log: EventLog, *, beginning: Sequence[bytes]) -> list[bytes]:
     """Return the frames of the log; a first attempt, before which there was little, does not wait for Redis."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _FIND_LOG_SECONDS
     while True:
         try:
-            return await log.take(job.lease.response_id, attempt=job.lease.attempt)
+            return await log.take(job.lease.response_id, attempt=job.lease.attempt, beginning=beginning)
         except AttemptOverError as error:
             raise LeaseLost("The response is another runner's.") from error
         except (RedisError, OSError) as error:

@@ -45,6 +45,29 @@ async def test_text_of_a_dead_runner_is_continued_in_place(bench):
     assert instruction == {"role": "user", "content": INSTRUCTION}
 
 
+async def test_response_whose_runner_died_before_it_published_a_word_is_run_by_the_next(bench):
+    first, second = await bench.start(gather_seconds=60), await bench.start(max_runs=0)
+    bench.model.hold_at = 3
+    response_id = await bench.create(second)
+    await bench.model.held.wait()
+    assert bench.words(1).encode() not in await bench.published(response_id)
+
+    first.kill()
+    bench.model.hold_at = None
+    await bench.start()
+
+    response = await bench.ended(response_id)
+    bench.assert_sound(await bench.follow(second, response_id), response)
+    assert bench.queue.finished == [(response_id, "completed", 2)]
+
+
+async def test_created_response_has_a_log_before_its_client_hears_of_it(bench):
+    idle = await bench.start(max_runs=0)
+    for _ in range(5):
+        response_id = await bench.create(idle)
+        assert b"response.queued" in await bench.published(response_id)
+
+
 async def test_runner_paused_past_its_lease_neither_stores_nor_publishes(bench):
     first = await bench.start()
     response_id = await begun(bench, first)

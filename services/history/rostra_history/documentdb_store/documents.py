@@ -82,8 +82,8 @@ def to_link(document: Document) -> Link:
 def response_document(response: Response, *, claim_time_us: int, job: Job | None) -> Document:
     """Return a new response's document.
 
-    `ending` is what `ending.finish` decides, until it is reached; `run` is what `queue` needs, and goes when the response
-    ends or is deleted.
+    `ending` is what `ending.finish` decides, until it is reached; `run` is what `queue` needs, and goes when the
+    response ends or is deleted.
     """
     return _document(response) | {
         "status": response.status.value,

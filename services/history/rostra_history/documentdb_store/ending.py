@@ -107,7 +107,7 @@ async def _decide(database: Database, response: Response, output: Sequence[Item]
 async def _join(
     database: Database, decided: Document, output: list[Item], *, now_us: int
 ) -> tuple[list[Item], Document]:
-    """Take the places of input and output in the conversation, and return the output with its own and the path's end."""
+    """Take places for input and output in the conversation; return the output with its own, and the path's end."""
     owner, response_id, conversation_id = decided["owner"], decided["_id"], decided["conversation_id"]
     given = {"owner": owner, "response_id": response_id, "kind": ItemKind.INPUT.value}
     async with database.items.find(given, {"_id": 1}, sort=[("position", 1)]) as cursor:
