@@ -57,9 +57,10 @@ test-integration: ## Install real databases where they can be had, then run the 
 	@hack/install-servers
 	@.venv/bin/pytest -m integration
 
-load: ## Measure what the gateway's path adds to the provider's time
+load: ## Measure what the gateway adds to a provider's time, and what background responses cost
 	@hack/setup dev
 	@$(PYTHON) tests/load/latency.py
+	@$(PYTHON) tests/load/event_log.py
 
 ##@ Release
 

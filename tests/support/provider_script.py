@@ -55,6 +55,23 @@ def say(text: str, *, gap_seconds: float = 0.0, reports_usage: bool = True) -> S
     return answer(lambda _: reply, gap_seconds=gap_seconds, reports_usage=reports_usage)
 
 
+def hold(text: str, *, at: int, gate: asyncio.Event) -> Script:
+    """Return the script of a model that streams `text`, and after `at` more of its words waits until `gate` is open."""
+
+    async def play(call: Call) -> None:
+        left = Reply(content=spoken(text)).after(call.request.broken_off)
+        first, *pieces, last = Answer(request=call.request, reply=left).pieces()
+        await call.start()
+        await call.send(first)
+        for number, piece in enumerate(pieces):
+            if number == at:
+                await gate.wait()
+            await call.send(piece)
+        await call.finish(last)
+
+    return play
+
+
 def refuse(failure: Failure) -> Script:
     """Return the script of a model that always fails."""
     return lambda call: call.fail(failure)

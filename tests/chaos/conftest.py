@@ -1,0 +1,1 @@
+"""Tests that break processes while the whole product works."""
