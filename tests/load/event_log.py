@@ -109,8 +109,9 @@ async def tokens_per_second(stack: Stack, http: aiohttp.ClientSession, speed: Sp
 @asynccontextmanager
 async def provider() -> AsyncIterator[str]:
     """Run the scripted provider as a process of its own and yield its base URL."""
+    models = [argument for speed in SPEEDS for argument in ("--model", speed.model)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "support.provider", cwd=TESTS, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "support.provider", *models, cwd=TESTS, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout

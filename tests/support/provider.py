@@ -207,8 +207,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; without it a free one")
     parser.add_argument("--api-key", help="the only Bearer key that is let in; without it everyone is")
     parser.add_argument("--list-faults", action="store_true", help="list the broken models among the good ones")
+    parser.add_argument("--model", action="append", default=[], help="a model to list besides; may be repeated")
     arguments = parser.parse_args()
-    models = (*GOOD_MODELS, *FAULT_MODELS) if arguments.list_faults else GOOD_MODELS
+    models = (*GOOD_MODELS, *(FAULT_MODELS if arguments.list_faults else ()), *arguments.model)
     asyncio.run(_serve(ScriptedProvider(port=arguments.port, api_key=arguments.api_key, models=models)))
 
 
