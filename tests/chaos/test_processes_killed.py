@@ -32,13 +32,13 @@ from support.provider import ScriptedProvider
 from support.provider_reply import numbered_text
 from support.stack import eventually, own_stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 _SECONDS = float(os.environ.get("ROSTRA_CHAOS_SECONDS", "60"))
 _RESPONSES = round(_SECONDS / 60 * 200)
 _FOLLOWERS = 3
 # After the last response began: three takeovers, each when a lease of six seconds has ended, and as many beginnings.
-_END_SECONDS = 60.0
+_END_SECONDS = 120.0
 _HOLD_SECONDS = 5.0
 _ENVIRONMENT = {"ROSTRA_GATEWAY_STREAM_HOLD_SECONDS": str(_HOLD_SECONDS)}
 _GATEWAYS, _CHATS = 2, 3
@@ -102,7 +102,7 @@ async def disturb(stack: Stack, chance: Random) -> Counter[str]:
         assert await child.kill() == -9, f"{name} had ended by itself"
         killed[name] += 1
         await child.start()
-        await child.wait_ready(timeout_seconds=30)
+        await child.wait_ready(timeout_seconds=60)
     return killed
 
 

@@ -83,7 +83,7 @@ async def test_older_attempt_cannot_write(log):
 
 async def test_first_attempt_begins_a_log_that_is_empty_and_only_then(log):
     assert await log.take("resp_1", attempt=1, beginning=frames(0, 2)) == frames(0, 2)
-    assert await log.append([addition(0, 1), addition(2, 1, attempt=1)]) == [None, 3]
+    assert await log.append([addition(0, 1, attempt=0), addition(2, 1)]) == [None, 3]
     assert await log.take("resp_1", attempt=1, beginning=frames(0, 2)) == frames(0, 3)
     assert await read_all(log) == b"".join(frames(0, 3))
 
