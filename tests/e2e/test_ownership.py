@@ -27,6 +27,7 @@ _BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/v1/conversations/{conversation_id}/items/{item_id}/feedback"): {"rating": "negative"},
     ("post", "/v1/conversations/{conversation_id}/items"): {"items": [{"role": "user", "content": "Bob was here"}]},
 }
+_QUERIES = {"/v1/conversations/search": {"query": "secret"}}
 _NOBODYS = {
     "response_id": "resp_00000000000000000000000000000000",
     "conversation_id": "conv_00000000000000000000000000000000",
@@ -160,7 +161,7 @@ def test_lists_hold_only_ones_own(
     of_stored = {"/v1/chat/completions", "/v1/conversations", "/v1/shares"}
     assert of_stored | {"/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
     for path in lists:
-        answer = http.get(path, headers=bob.key)
+        answer = http.get(path, params=_QUERIES.get(path), headers=bob.key)
         assert answer.status_code == 200, f"{path}: {answer.text}"
         assert not [owned for owned in alices_ids.values() if owned in answer.text], path
 

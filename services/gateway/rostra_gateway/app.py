@@ -22,6 +22,7 @@ from rostra_gateway.routes import (
     api_keys,
     auth,
     chat_completions,
+    conversation_search,
     conversation_title,
     conversations,
     feedback,
@@ -80,7 +81,8 @@ def new_app(edge: Edge) -> FastAPI:
     app.state.edge = edge
     for module in (
         *(health, models, chat_completions, stored_chat_completions, responses, response_tools),
-        *(conversations, conversation_title, feedback, shares, shared_page),
+        # In this order: what is called "search" is no conversation's id.
+        *(conversation_search, conversations, conversation_title, feedback, shares, shared_page),
         *(auth, me, api_keys, usage),
     ):
         app.include_router(module.router)

@@ -117,9 +117,12 @@ def _steps(location: tuple[int | str, ...], document: object, *, is_missing: boo
 def _param(location: tuple[int | str, ...]) -> str:
     """Write pydantic's location as OpenAI writes parameters: `messages[0].content`."""
     param = ""
+    # FastAPI says first where a parameter stands; what stands there may have the same name.
+    if len(location) > 1 and location[0] in ("body", "query", "path", "header"):
+        location = location[1:]
     for part in location:
         if isinstance(part, int):
             param += f"[{part}]"
-        elif part not in ("body", "query", "path", "header", "[key]"):
+        elif part != "[key]":
             param += f".{part:.100}" if param else f"{part:.100}"
     return param

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.common.v1.page_pb2 import Order, PageRequest
 from rostra.history.v1 import history_service_pb2 as pb
-from rostra.history.v1.conversation_pb2 import Branch, Conversation, Fork
+from rostra.history.v1.conversation_pb2 import Branch, Conversation, Fork, Match
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
 from rostra.history.v1.item_pb2 import Feedback, Item
 from rostra.history.v1.response_pb2 import Response, ResponseStatus
@@ -82,6 +82,20 @@ class FakeHistoryService(HistoryServiceServicer):
         self._conversation(request.conversation_id)
         del self.conversations[current_caller().user_id, request.conversation_id]
         return pb.DeleteConversationResponse()
+
+    async def SearchConversations(self, request, context):
+        """Find titles that hold the query, and items whose body does, letter by letter."""
+        caller, matches = current_caller().user_id, []
+        for (owner, name), conversation in self.conversations.items():
+            if owner != caller:
+                continue
+            if request.query in conversation.title:
+                matches.append(_match(conversation, name, "", conversation.title))
+            for item in self.items[owner, name]:
+                if request.query.encode() in item.body:
+                    matches.append(_match(conversation, item.id, item.id, request.query))
+        page, has_more = page_of(matches, request.page)
+        return pb.SearchConversationsResponse(matches=page, has_more=has_more)
 
     async def CreateItems(self, request, context):
         return pb.CreateItemsResponse(items=self._append(request.conversation_id, request.items))
@@ -189,6 +203,10 @@ class FakeHistoryService(HistoryServiceServicer):
         if response is None:
             raise NotFoundError("No such response.", reason=ErrorReason.ERROR_REASON_RESPONSE_NOT_FOUND)
         return response
+
+
+def _match(conversation: Conversation, name: str, item_id: str, snippet: str) -> Match:
+    return Match(id=name, conversation=conversation, item_id=item_id, snippet=snippet, create_time=now())
 
 
 def _stored(item: dict) -> Item:

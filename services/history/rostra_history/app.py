@@ -16,6 +16,7 @@ from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
+from rostra_history.search_service import SearchService
 from rostra_history.service import HistoryService
 from rostra_history.servicer import HistoryServicer
 from rostra_history.settings import DatabaseSettings, Settings
@@ -40,7 +41,8 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         queue = QueueService(queue=store.queue, metrics=metrics, now_us=now_us)
         feedback = FeedbackService(store=store, metrics=metrics, now_us=now_us)
         shares = ShareServicer(ShareService(store=store, metrics=metrics, now_us=now_us))
-        history = HistoryServicer(service, queue, feedback)  # type: ignore[abstract] # what the contract announces follows
+        search = SearchService(store.search)
+        history = HistoryServicer(service, queue, feedback, search)  # type: ignore[abstract] # what the contract announces follows
         completions = ChatCompletionService(store=store.chat_completions, metrics=metrics, now_us=now_us)
         register = all_of(
             partial(add_HistoryServiceServicer_to_server, history),

@@ -18,7 +18,7 @@ All times are microseconds since 1970, UTC. All bodies are JSON text and are nev
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, Self, TypeVar
 
@@ -157,6 +157,7 @@ class Item:
         position: Its place among the response's input, or output.
         deleted: Whether only a tombstone is left: it has no body, no list shows it, and paths lead through it.
         feedback: What its owner thinks of it; `None` while they have not said.
+        terms: The words by which it is found in a conversation; known on the way into the store only.
     """
 
     id: str
@@ -172,6 +173,7 @@ class Item:
     position: int = 0
     deleted: bool = False
     feedback: Feedback | None = None
+    terms: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

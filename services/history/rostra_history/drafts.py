@@ -1,4 +1,7 @@
-"""Items on their way into the store: checked, named, and placed where their place is known already."""
+"""Items on their way into the store: checked, named, with their search terms, and placed where their place is known.
+
+Items that are made at once are a microsecond apart, so that by time they are ordered as they follow one another.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rostra_history.domain import Item, ItemKind, Response
+from rostra_history.item_text import terms_of_body, text_of
+from rostra_history.terms import terms_of
 from rostra_history.thread import place
 from rostra_history.validation import check_new_items, json_text
 from rostra_kit.items import normalise_item
@@ -35,9 +40,10 @@ def conversation_items(items: Sequence[Any], *, owner: str, conversation_id: str
             owner=owner,
             thread_id=conversation_id,
             body=json_text(item, param=param),
-            create_time_us=now_us,
+            create_time_us=now_us + index,
+            terms=terms_of(text_of(item)),
         )
-        for item, param in zip(normal_items, params, strict=True)
+        for index, (item, param) in enumerate(zip(normal_items, params, strict=True))
     ]
 
 
@@ -56,10 +62,12 @@ def response_items(items: Sequence[NewItem], *, response: Response, kind: ItemKi
             owner=response.owner,
             thread_id=response.thread_id,
             body=item.body,
-            create_time_us=now_us,
+            create_time_us=now_us + position,
             response_id=response.id,
             kind=kind,
             position=position,
+            # Items of chains are not found: nobody could say in which conversation.
+            terms=terms_of_body(item.body) if response.conversation_id else (),
         )
         for position, item in enumerate(items)
     ]

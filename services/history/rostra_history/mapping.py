@@ -39,6 +39,7 @@ from rostra_history.domain import (
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem
+from rostra_history.search import Match
 from rostra_history.validation import page_request, parse_json
 from rostra_kit.errors import InvalidArgumentError
 
@@ -135,6 +136,17 @@ def fork_message(fork: Fork) -> conversation_pb2.Fork:
         for branch in fork.branches
     ]
     return conversation_pb2.Fork(parent_id=fork.parent_id or "", branches=branches)
+
+
+def match_message(match: Match) -> conversation_pb2.Match:
+    """Return the message of what a search found."""
+    return conversation_pb2.Match(
+        id=match.id,
+        conversation=conversation_message(match.conversation),
+        item_id=match.item_id or "",
+        snippet=match.snippet,
+        create_time=timestamp(match.create_time_us),
+    )
 
 
 def response_message(response: Response) -> response_pb2.Response:

@@ -24,6 +24,7 @@ from rostra_history.mapping import (
     item_view,
     lease_of,
     lease_us_of,
+    match_message,
     member_message,
     member_messages,
     new_items,
@@ -37,6 +38,7 @@ from rostra_history.mapping import (
     response_status,
 )
 from rostra_history.queue_service import QueueService
+from rostra_history.search_service import SearchService
 from rostra_history.service import HistoryService
 from rostra_kit.context import current_caller
 
@@ -47,10 +49,13 @@ if TYPE_CHECKING:
 class HistoryServicer(HistoryServiceServicer):
     """Serves `rostra.history.v1.HistoryService` for the caller of each RPC; runners' RPCs need none."""
 
-    def __init__(self, service: HistoryService, queue: QueueService, feedback: FeedbackService) -> None:
+    def __init__(
+        self, service: HistoryService, queue: QueueService, feedback: FeedbackService, search: SearchService
+    ) -> None:
         self._service = service
         self._queue = queue
         self._feedback = feedback
+        self._search = search
 
     async def CreateConversation(
         self, request: pb.CreateConversationRequest, context: Context
@@ -92,6 +97,13 @@ class HistoryServicer(HistoryServiceServicer):
         """See the contract in history_service.proto."""
         await self._service.delete_conversation(owner=_owner(), conversation_id=request.conversation_id)
         return pb.DeleteConversationResponse()
+
+    async def SearchConversations(
+        self, request: pb.SearchConversationsRequest, context: Context
+    ) -> pb.SearchConversationsResponse:
+        """See the contract in history_service.proto."""
+        page = await self._search.search(owner=_owner(), query=request.query, page=page_of(request.page))
+        return pb.SearchConversationsResponse(matches=map(match_message, page.elements), has_more=page.has_more)
 
     async def CreateItems(self, request: pb.CreateItemsRequest, context: Context) -> pb.CreateItemsResponse:
         """See the contract in history_service.proto."""

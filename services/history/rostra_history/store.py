@@ -29,6 +29,7 @@ from rostra_history.domain import (
     Response,
 )
 from rostra_history.feedback_store import FeedbackStore
+from rostra_history.search import Found, Hit, Rank
 from rostra_history.share_store import ShareStore
 from rostra_history.thread import Link
 
@@ -226,6 +227,39 @@ class ResponseQueue(Protocol):
         """
 
 
+class SearchStore(Protocol):
+    """Finds items and titles by their terms.
+
+    Found are the members of conversations and the conversations' titles. What is deleted is not found, and none of its
+    words is kept. Where a creation or deletion is under way, or was cut by a crash, `find` may name what `load` does
+    not return.
+    """
+
+    async def count(self, *, owner: str, term: str, at_most: int) -> int:
+        """Return how often the owner's items and titles have the term, looking at no more than `at_most` of either."""
+
+    async def find(self, *, owner: str, terms: Sequence[str], before: Rank | None, limit: int) -> list[Hit]:
+        """Return what has all the terms, newest first: up to `limit` hits of a rank below `before`, or the newest.
+
+        Args:
+            owner: Whose.
+            terms: One at least; the first is the rarest.
+            before: Where to begin; `None` for the beginning.
+            limit: How many at most; when there are fewer, nothing follows.
+        """
+
+    async def found_since(
+        self, *, owner: str, terms: Sequence[str], since: Rank, conversation_ids: Sequence[str]
+    ) -> set[str]:
+        """Return which of the conversations have a hit of rank `since` or above, hence were on an earlier page."""
+
+    async def load(self, *, owner: str, hits: Sequence[Hit]) -> list[Found]:
+        """Return the conversations and the items of the hits, in this order, without those that are gone."""
+
+    async def rank_of(self, *, owner: str, hit_id: str) -> Rank:
+        """Return the rank of an item, which may be deleted by now, or of a conversation's title."""
+
+
 class HistoryStore(Protocol):
     """Keeps everything, in one database."""
 
@@ -256,6 +290,10 @@ class HistoryStore(Protocol):
     @property
     def chat_completions(self) -> ChatCompletionStore:
         """Return the part that keeps stored chat completions."""
+
+    @property
+    def search(self) -> SearchStore:
+        """Return the part that finds what has certain words."""
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has; doing so twice changes nothing."""

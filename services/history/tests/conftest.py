@@ -114,8 +114,8 @@ def user_of() -> Callable[..., "User"]:
 
 
 def new_service(store: HistoryStore) -> HistoryService:
-    """Make a service whose clock never stands still."""
-    clock = itertools.count(1_800_000_000_000_000)
+    """Make a service whose clock never stands still; items that are made at once are a microsecond apart."""
+    clock = itertools.count(1_800_000_000_000_000, 100)
     return HistoryService(
         store=store,
         metrics=HistoryMetrics(CollectorRegistry()),

@@ -116,6 +116,17 @@ def test_forgotten_parent_is_a_name_that_no_item_has() -> None:
 
 
 @pytest.mark.integration
+async def test_tombstone_has_no_terms(documentdb_settings: DatabaseSettings, user_of) -> None:
+    async with open_documentdb_store(documentdb_settings) as store:
+        user = user_of(store)
+        conversation_id = await user.conversation("prows")
+        [item] = await user.members(conversation_id)
+        assert (await store._database.items.find_one({"_id": item.id}))["terms"] == ["prows"]
+        await user.service.delete_item(owner=user.owner, conversation_id=conversation_id, item_id=item.id)
+        assert (await store._database.items.find_one({"_id": item.id}))["terms"] == []
+
+
+@pytest.mark.integration
 async def test_every_query_of_a_list_uses_its_index(documentdb_settings: DatabaseSettings) -> None:
     async with open_documentdb_store(documentdb_settings) as store:
         await store.ping()

@@ -31,7 +31,6 @@ from rostra_kit.testing.grpc import call_as, call_as_nobody, grpc_client
 SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
 # What the contract announces and nobody serves yet.
 ANNOUNCED = {
-    "SearchConversations",
     "ImportConversation",
     "ListResponses",
 }
@@ -414,7 +413,7 @@ FOREIGN = {
     "GetFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
     "DeleteFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
 }
-NAMES_NOTHING = {"CreateConversation", "ListConversations", "DeleteUserData"}
+NAMES_NOTHING = {"CreateConversation", "ListConversations", "SearchConversations", "DeleteUserData"}
 
 
 @pytest.mark.parametrize("method", sorted(METHODS - NAMES_NOTHING - OF_RUNNERS))
@@ -432,10 +431,34 @@ async def test_what_is_anothers_does_not_exist(history: History, method: str) ->
     expected = InvalidArgumentError if method == "CreateResponse" else NotFoundError
     assert isinstance(caught.value, expected)
     assert (await history.call("ListConversations")).conversations == []
+    assert (await history.call("SearchConversations", query="secret")).matches == []
     await history.call("DeleteUserData")
     call_as("user_alice")
     assert texts((await history.call("ListItems", conversation_id=conversation_id)).items) == ["secret"]
     assert texts((await history.call("GetResponse", response_id="resp_1")).output) == ["a"]
+
+
+async def test_conversations_are_searched_by_pages(history: History) -> None:
+    names = [await history.new_conversation(f"The prows, {number}.") for number in range(3)]
+    await history.call("UpdateConversation", conversation_id=names[0], title="Prows")
+    first = await history.call("SearchConversations", query="PROWS", page=Page(page_size=2))
+    assert [match.conversation.id for match in first.matches] == names[:0:-1]
+    assert first.has_more
+    [item] = (await history.call("ListItems", conversation_id=names[2])).items
+    match = first.matches[0]
+    assert (match.id, match.item_id, match.snippet) == (item.id, item.id, "The prows, 2.")
+    assert match.create_time == item.create_time
+    rest = await history.call("SearchConversations", query="PROWS", page=Page(after_id=first.matches[-1].id))
+    assert [match.conversation.id for match in rest.matches] == names[:1]
+    assert not rest.has_more
+    [title] = (await history.call("SearchConversations", query="prows", page=Page(after_id=names[1]))).matches
+    assert title.conversation.title == "Prows"
+
+
+async def test_query_without_a_word_is_refused(history: History) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await history.call("SearchConversations", query="...")
+    assert caught.value.param == "query"
 
 
 async def test_deleted_user_data_is_gone(history: History) -> None:

@@ -1,6 +1,8 @@
 """What only the SQLite store has to show: durability, upgrades, sharing a file."""
 
 import asyncio
+import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -180,6 +182,49 @@ async def test_run_goes_with_its_response(path: Path, user_of) -> None:
         assert len(await store._database.fetch("SELECT * FROM run")) == 1
         await store.delete_owner(owner=user.owner)
         assert await store._database.fetch("SELECT * FROM run") == []
+
+
+async def test_postings_are_of_members_and_titles_and_go_with_them(path: Path, user_of) -> None:
+    async with open_sqlite_store(path) as store:
+        user = user_of(store)
+
+        async def terms() -> list[str]:
+            return [row["term"] for row in await store._database.fetch("SELECT term FROM posting ORDER BY term")]
+
+        await user.turn("chained", "chained")
+        conversation_id = await user.conversation("title", "first said")
+        failed = await user.begin("failing", conversation=conversation_id)
+        await user.end(failed, "failing", status="failed")
+        assert await terms() == ["first", "said", "title", "title"]
+        *_, item = await user.members(conversation_id)
+        await user.service.delete_item(owner=user.owner, conversation_id=conversation_id, item_id=item.id)
+        assert await terms() == ["title", "title"]
+        assert await store._database.fetch("SELECT terms FROM item WHERE id = ? AND terms != '[]'", (item.id,)) == []
+        await user.turn("asked", "answered", conversation=conversation_id)
+        assert await terms() == ["answered", "asked", "title", "title"]
+        await store.conversations.delete(owner=user.owner, conversation_id=conversation_id)
+        assert await terms() == []
+        await user.conversation("again")
+        await store.delete_owner(owner=user.owner)
+        assert await terms() == []
+
+
+async def test_what_an_older_file_holds_is_found(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    for statement in itertools.chain.from_iterable(schema._STEPS[:2]):
+        connection.execute(statement)
+    body = json.dumps({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "prows"}]})
+    connection.execute("INSERT INTO conversation VALUES ('conv_1', 'u', '{}', 'Ships', 1, 1, 1, 'msg_1')")
+    connection.execute(
+        "INSERT INTO item VALUES ('msg_1', 'u', 'conv_1', ?, 1, 0, NULL, 'conv_1', NULL, NULL, 0, 0)", (body,)
+    )
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    async with open_sqlite_store(path) as store:
+        for word, found in (("prows", "msg_1"), ("ships", "conv_1")):
+            [hit] = await store.search.find(owner="u", terms=[word], before=None, limit=2)
+            assert (hit.rank.id, hit.conversation_id) == (found, "conv_1")
 
 
 async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:

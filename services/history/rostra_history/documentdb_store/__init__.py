@@ -25,6 +25,7 @@ from rostra_history.documentdb_store.indexes import create_indexes
 from rostra_history.documentdb_store.items import DocumentdbItemStore
 from rostra_history.documentdb_store.queue import DocumentdbResponseQueue
 from rostra_history.documentdb_store.responses import DocumentdbResponseStore
+from rostra_history.documentdb_store.search import DocumentdbSearchStore
 from rostra_history.documentdb_store.shares import DocumentdbShareStore
 from rostra_history.settings import DatabaseSettings
 
@@ -44,6 +45,7 @@ class DocumentdbHistoryStore:
         self.shares = DocumentdbShareStore(database)
         self.feedback = DocumentdbFeedbackStore(database)
         self.chat_completions = DocumentdbChatCompletionStore(database)
+        self.search = DocumentdbSearchStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""

@@ -16,8 +16,9 @@ from rostra_history.documentdb_store.pages import begin_beyond, unknown_start
 from rostra_history.documentdb_store.places import moved
 from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
+from rostra_history.terms import terms_of
 
-_WITHOUT_APPENDS = {"appends": 0}
+_WITHOUT_APPENDS = {"appends": 0, "terms": 0}
 
 
 class DocumentdbConversationStore:
@@ -71,7 +72,7 @@ class DocumentdbConversationStore:
     async def name(self, *, owner: str, conversation_id: str, title: str, now_us: int) -> None:
         """Give the conversation a title if it has none."""
         untitled = existing(owner, conversation_id) | {"title": ""}
-        values = {"title": title, "update_time_us": now_us}
+        values = {"title": title, "terms": terms_of(title), "update_time_us": now_us}
         await self._database.write(self._conversations.update_one(untitled, {"$set": values}))
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:
@@ -128,7 +129,7 @@ def _changed(changes: ConversationChanges) -> Document:
     if changes.metadata is not None:
         values["metadata"] = metadata_text(changes.metadata)
     if changes.title is not None:
-        values["title"] = changes.title
+        values |= {"title": changes.title, "terms": terms_of(changes.title)}
     if changes.archived is not None:
         values["archived"] = changes.archived
     return values

@@ -14,6 +14,7 @@ from rostra_history.documentdb_store.places import first_append
 from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
 from rostra_history.feedback import Feedback, Rating
 from rostra_history.share import Share
+from rostra_history.terms import terms_of
 from rostra_history.thread import Link
 
 
@@ -24,6 +25,7 @@ def conversation_document(conversation: Conversation) -> Document:
         "metadata": metadata_text(conversation.metadata),
         "deleting": False,
         "appends": first_append(conversation.leaf_id, conversation.next_seq),
+        "terms": terms_of(conversation.title),
     }
 
 
@@ -38,7 +40,7 @@ def metadata_text(metadata: Mapping[str, str]) -> str:
 
 
 def item_document(item: Item) -> Document:
-    """Return an item's document."""
+    """Return an item's document; its `terms` are what `search` looks for."""
     return _document(item) | {
         "kind": item.kind.value if item.kind else None,
         "feedback": feedback_document(item.feedback) if item.feedback else None,
@@ -51,6 +53,7 @@ def to_item(document: Document) -> Item:
     values: Document = {
         "kind": ItemKind(kind) if kind else None,
         "feedback": Feedback(**feedback | {"rating": Rating(feedback["rating"])}) if feedback else None,
+        "terms": (),
     }
     return Item(**_values(Item, document) | values)
 
@@ -104,6 +107,9 @@ def unfinished() -> Document:
     """Return the filter for responses that have not ended."""
     return {"status": {"$in": [status.value for status in ResponseStatus if not status.is_final]}}
 
+
+WITHOUT_TERMS = {"terms": 0}
+"""The projection for all of an item but what only `search` needs, which may be as large as the body."""
 
 WITHOUT_RUN = {"run": 0}
 """The projection for all of a response but what only runners need, which may be large."""

@@ -12,6 +12,8 @@ async def create_indexes(database: Database) -> None:
     await database.items.create_index(
         [("owner", 1), ("response_id", 1), ("kind", 1), ("position", 1)], name="by_response"
     )
+    for found in (database.items, database.conversations):
+        await found.create_index([("owner", 1), ("terms", 1), ("create_time_us", 1), ("_id", 1)], name="by_term")
     await database.responses.create_index([("owner", 1), ("thread_id", 1)], name="by_thread")
     # Sparse: most responses have ended, and have no `run`. Amazon DocumentDB uses it for queries that say `$exists`.
     await database.responses.create_index(

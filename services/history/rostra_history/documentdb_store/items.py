@@ -6,7 +6,14 @@ from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError
 
 from rostra_history.documentdb_store.database import Database, Document, existing, member
-from rostra_history.documentdb_store.documents import LINK_FIELDS, item_document, to_conversation, to_item, to_link
+from rostra_history.documentdb_store.documents import (
+    LINK_FIELDS,
+    WITHOUT_TERMS,
+    item_document,
+    to_conversation,
+    to_item,
+    to_link,
+)
 from rostra_history.documentdb_store.pages import item_page
 from rostra_history.documentdb_store.places import lost_places, moved, reserve
 from rostra_history.domain import Conversation, Item, Page, PageRequest
@@ -30,7 +37,9 @@ class DocumentdbItemStore:
 
     async def get(self, *, owner: str, conversation_id: str, item_id: str) -> Item:
         """Return a member of the conversation."""
-        document = await self._database.read(self._items.find_one(member(owner, conversation_id, item_id)))
+        document = await self._database.read(
+            self._items.find_one(member(owner, conversation_id, item_id), WITHOUT_TERMS)
+        )
         if document is None:
             raise ItemNotFound(item_id)
         return to_item(document)
@@ -70,7 +79,7 @@ class DocumentdbItemStore:
         )
         return sorted([*links, *lost], key=lambda link: link.seq or 0)
 
-    async def _find(self, query: Document, fields: Document | None = None) -> list[Document]:
+    async def _find(self, query: Document, fields: Document = WITHOUT_TERMS) -> list[Document]:
         async def find() -> list[Document]:
             async with self._items.find(query, fields, sort=[("seq", 1)]) as cursor:
                 return await cursor.to_list()
@@ -107,7 +116,8 @@ class DocumentdbItemStore:
         if conversation is None:
             raise ConversationNotFound(conversation_id)
         buried = await self._items.update_one(
-            member(owner, conversation_id, item_id), {"$set": {"deleted": True, "body": "", "feedback": None}}
+            member(owner, conversation_id, item_id),
+            {"$set": {"deleted": True, "body": "", "terms": [], "feedback": None}},
         )
         if conversation["leaf_id"] == item_id and (buried.matched_count or await self._is_tombstone(owner, item_id)):
             # Also where an earlier deletion died before this step.

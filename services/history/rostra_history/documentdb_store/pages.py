@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from pymongo.asynchronous.collection import AsyncCollection
 
 from rostra_history.documentdb_store.database import Document
-from rostra_history.documentdb_store.documents import to_item
+from rostra_history.documentdb_store.documents import WITHOUT_TERMS, to_item
 from rostra_history.domain import Item, Page, PageRequest
 from rostra_history.errors import PageStartNotFound
 
@@ -25,7 +25,7 @@ async def item_page(
             beyond["$gt"] = start[rank]
     shown = query | {"deleted": False, rank: beyond}
     order = [(rank, -1 if page.descending else 1)]
-    async with items.find(shown, sort=order, limit=page.limit + 1) as cursor:
+    async with items.find(shown, WITHOUT_TERMS, sort=order, limit=page.limit + 1) as cursor:
         return Page.cut([to_item(document) async for document in cursor], page.limit)
 
 

@@ -10,6 +10,7 @@ from rostra_history.documentdb_store.documents import (
     END_OF_RUN,
     LINK_FIELDS,
     WITHOUT_RUN,
+    WITHOUT_TERMS,
     response_document,
     to_item,
     to_link,
@@ -65,7 +66,7 @@ class DocumentdbResponseStore:
             if response is None or not ResponseStatus(response["status"]).is_final:
                 return []
             output = {"_id": {"$in": response["output_ids"]}, "owner": owner, "deleted": False}
-            async with self._items.find(output, sort=[("position", 1)]) as cursor:
+            async with self._items.find(output, WITHOUT_TERMS, sort=[("position", 1)]) as cursor:
                 return [to_item(document) async for document in cursor]
 
         return await self._database.read(load())

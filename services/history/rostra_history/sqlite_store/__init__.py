@@ -16,6 +16,7 @@ from rostra_history.sqlite_store.feedback import SqliteFeedbackStore
 from rostra_history.sqlite_store.items import SqliteItemStore
 from rostra_history.sqlite_store.queue import SqliteResponseQueue
 from rostra_history.sqlite_store.responses import SqliteResponseStore
+from rostra_history.sqlite_store.search import SqliteSearchStore
 from rostra_history.sqlite_store.shares import SqliteShareStore
 
 __all__ = ["SqliteHistoryStore", "open_sqlite_store"]
@@ -33,6 +34,7 @@ class SqliteHistoryStore:
         self.shares = SqliteShareStore(database)
         self.feedback = SqliteFeedbackStore(database)
         self.chat_completions = SqliteChatCompletionStore(database)
+        self.search = SqliteSearchStore(database)
 
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""

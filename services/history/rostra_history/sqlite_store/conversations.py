@@ -7,19 +7,22 @@ import aiosqlite
 from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
 from rostra_history.sqlite_store.database import Database
-from rostra_history.sqlite_store.rows import insert_items, metadata_text, page_start, to_conversation
+from rostra_history.sqlite_store.rows import insert_items, metadata_text, page_start, terms_text, to_conversation
+from rostra_history.terms import terms_of
 
 _INSERT = """
 INSERT INTO conversation (id, owner, metadata, title, create_time_us, update_time_us, archived, next_seq, leaf_id,
-    switch_count)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    switch_count, terms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
 UPDATE conversation SET metadata = coalesce(?, metadata), title = coalesce(?, title), archived = coalesce(?, archived),
-    update_time_us = ?
+    terms = coalesce(?, terms), update_time_us = ?
 WHERE owner = ? AND id = ? RETURNING *
 """
-_NAME = "UPDATE conversation SET title = ?, update_time_us = ? WHERE owner = ? AND id = ? AND title = ''"
+_NAME = """
+UPDATE conversation SET title = ?, terms = ?, update_time_us = ? WHERE owner = ? AND id = ? AND title = ''
+"""
 _SWITCH = """
 UPDATE conversation SET leaf_id = :leaf_id, switch_count = switch_count + 1
 WHERE owner = :owner AND id = :id AND leaf_id IS NOT :leaf_id
@@ -67,6 +70,7 @@ class SqliteConversationStore:
             conversation.next_seq,
             conversation.leaf_id,
             conversation.switch_count,
+            terms_text(terms_of(conversation.title)),
         )
 
         async def create(connection: aiosqlite.Connection) -> None:
@@ -101,7 +105,8 @@ class SqliteConversationStore:
     ) -> Conversation:
         """Change what is given."""
         pairs = None if changes.metadata is None else metadata_text(changes.metadata)
-        values = (pairs, changes.title, changes.archived, now_us, owner, conversation_id)
+        terms = None if changes.title is None else terms_text(terms_of(changes.title))
+        values = (pairs, changes.title, changes.archived, terms, now_us, owner, conversation_id)
 
         async def update(connection: aiosqlite.Connection) -> Conversation:
             if changes.active_item_id is not None:
@@ -115,7 +120,7 @@ class SqliteConversationStore:
 
     async def name(self, *, owner: str, conversation_id: str, title: str, now_us: int) -> None:
         """Give the conversation a title if it has none."""
-        values = (title, now_us, owner, conversation_id)
+        values = (title, terms_text(terms_of(title)), now_us, owner, conversation_id)
         await self._database.write(lambda connection: connection.execute(_NAME, values))
 
     async def delete(self, *, owner: str, conversation_id: str) -> None:

@@ -18,7 +18,8 @@ UPDATE conversation SET next_seq = ?, leaf_id = ?, update_time_us = ? WHERE owne
 """
 _TOUCH_CONVERSATION = "UPDATE conversation SET update_time_us = ? WHERE owner = ? AND id = ? RETURNING *"
 _GET = "SELECT * FROM item WHERE owner = ? AND conversation_id = ? AND id = ? AND NOT deleted"
-_GET_MANY = "SELECT * FROM item WHERE owner = ? AND id IN (SELECT value FROM json_each(?)) AND NOT deleted"
+# The plus leaves the choice of the index to the ids: else all items of the owner would be gone through.
+_GET_MANY = "SELECT * FROM item WHERE +owner = ? AND id IN (SELECT value FROM json_each(?)) AND NOT deleted"
 _PAGE_START = "SELECT seq FROM item WHERE owner = ? AND conversation_id = ? AND id = ?"
 _OLDEST = """
 SELECT * FROM item WHERE owner = ? AND conversation_id = ? AND seq > ? AND seq < ? AND NOT deleted
@@ -29,7 +30,8 @@ SELECT * FROM item WHERE owner = ? AND conversation_id = ? AND seq < ? AND seq <
 ORDER BY seq DESC LIMIT ?
 """
 _BURY = """
-UPDATE item SET deleted = 1, body = '', feedback_rating = NULL, feedback_comment = NULL, feedback_time_us = NULL
+UPDATE item SET deleted = 1, body = '', terms = '[]',
+    feedback_rating = NULL, feedback_comment = NULL, feedback_time_us = NULL
 WHERE owner = ? AND conversation_id = ? AND id = ? AND NOT deleted
 """
 _LINKS = """

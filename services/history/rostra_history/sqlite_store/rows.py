@@ -14,8 +14,8 @@ from rostra_history.thread import Link
 
 _INSERT_ITEM = """
 INSERT INTO item (id, owner, thread_id, body, create_time_us, seq, parent_id, conversation_id, response_id, kind,
-    position, deleted, feedback_rating, feedback_comment, feedback_time_us)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    position, deleted, feedback_rating, feedback_comment, feedback_time_us, terms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -52,6 +52,11 @@ def metadata_text(metadata: Mapping[str, str]) -> str:
     return json.dumps(dict(metadata))
 
 
+def terms_text(terms: Sequence[str]) -> str:
+    """Return search terms as they are stored."""
+    return json.dumps(terms, ensure_ascii=False)
+
+
 async def insert_items(connection: aiosqlite.Connection, items: Iterable[Item]) -> None:
     """Insert new items."""
     await connection.executemany(_INSERT_ITEM, [_item_values(item) for item in items])
@@ -59,7 +64,9 @@ async def insert_items(connection: aiosqlite.Connection, items: Iterable[Item]) 
 
 def fields_of(row: Row) -> dict[str, Any]:
     """Return a row's values by their columns."""
-    return dict(zip(row.keys(), row, strict=True))
+    values = dict(zip(row.keys(), row, strict=True))
+    values.pop("terms", None)
+    return values
 
 
 def page_start(rows: Sequence[Row]) -> tuple[Any, ...]:
@@ -88,6 +95,7 @@ def _item_values(item: Item) -> tuple[Any, ...]:
         item.position,
         item.deleted,
         *_feedback_values(item.feedback),
+        terms_text(item.terms),
     )
 
 

@@ -5,6 +5,22 @@
 
 import aiosqlite
 
+from rostra_history.item_text import terms_of_body
+from rostra_history.sqlite_store.rows import terms_text
+from rostra_history.terms import terms_of
+
+# The statements that let `posting` follow a table, whose `terms` is a JSON list.
+_ADD = """
+INSERT INTO posting (owner, term, create_time_us, id)
+SELECT NEW.owner, value, NEW.create_time_us, NEW.id FROM json_each(NEW.terms)
+"""
+_REMOVE = """
+DELETE FROM posting WHERE owner = OLD.owner AND term IN (SELECT value FROM json_each(OLD.terms))
+    AND create_time_us = OLD.create_time_us AND id = OLD.id
+"""
+# An item is found once it is a member of a conversation.
+_ADD_MEMBER = f"{_ADD} WHERE NEW.conversation_id IS NOT NULL"
+
 _STEPS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -141,6 +157,30 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        "ALTER TABLE item ADD COLUMN terms TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE conversation ADD COLUMN terms TEXT NOT NULL DEFAULT '[]'",
+        # What members of conversations, and titles, are found by; triggers keep it, so that no write can forget to.
+        """
+        CREATE TABLE posting (
+            owner TEXT NOT NULL,
+            term TEXT NOT NULL,
+            create_time_us INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            PRIMARY KEY (owner, term, create_time_us, id)
+        ) STRICT, WITHOUT ROWID
+        """,
+        f"CREATE TRIGGER item_added AFTER INSERT ON item BEGIN {_ADD_MEMBER}; END",
+        f"""
+        CREATE TRIGGER item_changed AFTER UPDATE OF terms, conversation_id ON item BEGIN {_REMOVE}; {_ADD_MEMBER}; END
+        """,
+        f"CREATE TRIGGER item_removed AFTER DELETE ON item BEGIN {_REMOVE}; END",
+        f"CREATE TRIGGER conversation_added AFTER INSERT ON conversation BEGIN {_ADD}; END",
+        f"CREATE TRIGGER conversation_changed AFTER UPDATE OF terms ON conversation BEGIN {_REMOVE}; {_ADD}; END",
+        f"CREATE TRIGGER conversation_removed AFTER DELETE ON conversation BEGIN {_REMOVE}; END",
+        "UPDATE item SET terms = terms_of_body(body) WHERE NOT deleted",
+        "UPDATE conversation SET terms = terms_of_title(title)",
+    ),
 )
 
 
@@ -154,6 +194,8 @@ async def upgrade(connection: aiosqlite.Connection) -> None:
     version: int = row[0]
     if version > len(_STEPS):
         raise RuntimeError(f"the database has schema version {version}; this version knows {len(_STEPS)}")
+    await connection.create_function("terms_of_body", 1, lambda body: terms_text(terms_of_body(body)))
+    await connection.create_function("terms_of_title", 1, lambda title: terms_text(terms_of(title)))
     for step in _STEPS[version:]:
         for statement in step:
             await connection.execute(statement)
