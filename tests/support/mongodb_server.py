@@ -54,7 +54,8 @@ def _postgres(initdb: Path, postgres: Path, home: Path, password: str) -> Iterat
     run_to_end([*user, initdb, f"--pgdata={data}", "--username=postgres", "--auth=trust", *_LOCALE, "--no-sync"])
     with (data / "postgresql.conf").open("a") as configuration:
         configuration.write(_configuration(home))
-    setup = f"CREATE EXTENSION documentdb CASCADE\nCREATE ROLE rostra SUPERUSER LOGIN PASSWORD '{password}'\n"
+    extensions = "CREATE EXTENSION documentdb CASCADE\nCREATE EXTENSION documentdb_extended_rum\n"
+    setup = f"{extensions}CREATE ROLE rostra SUPERUSER LOGIN PASSWORD '{password}'\n"
     run_to_end([*user, postgres, "--single", "-D", data, "postgres"], stdin=setup)
     with running([*user, postgres, "-D", data], log=log):
         yield f"postgres://postgres@/postgres?host={home}"
@@ -66,14 +67,18 @@ _LOCALE = ["--no-locale", "--encoding=UTF8"]
 
 def _configuration(home: Path) -> str:
     # DocumentDB connects back to its own server, and like all others finds it by its socket alone. Cursors must outlive
-    # one connection because FerretDB's next page may come through another.
+    # one connection because FerretDB's next page may come through another. Its older kind of index has no order, and its
+    # planner knows nothing of new collections: without the last settings a page would be made by sorting all that matches.
     return f"""
 listen_addresses = ''
 unix_socket_directories = '{home}'
 documentdb.localhost_connection_string = 'host={home}'
-shared_preload_libraries = 'pg_cron,pg_documentdb_core,pg_documentdb'
+shared_preload_libraries = 'pg_cron,pg_documentdb_core,pg_documentdb,pg_documentdb_extended_rum'
 cron.database_name = 'postgres'
 documentdb.useFileBasedPersistedCursors = on
+documentdb.alternate_index_handler_name = 'extended_rum'
+documentdb.defaultUseCompositeOpClass = on
+enable_sort = off
 max_connections = 200
 fsync = off
 """
