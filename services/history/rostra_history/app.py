@@ -14,6 +14,7 @@ from rostra_history.chat_completion_service import ChatCompletionService
 from rostra_history.chat_completion_servicer import ChatCompletionServicer
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.feedback_service import FeedbackService
+from rostra_history.import_service import ImportService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
 from rostra_history.search_service import SearchService
@@ -40,9 +41,10 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         )
         queue = QueueService(queue=store.queue, metrics=metrics, now_us=now_us)
         feedback = FeedbackService(store=store, metrics=metrics, now_us=now_us)
+        imports = ImportService(store=store, metrics=metrics, now_us=now_us)
         shares = ShareServicer(ShareService(store=store, metrics=metrics, now_us=now_us))
         search = SearchService(store.search)
-        history = HistoryServicer(service, queue, feedback, search)  # type: ignore[abstract] # what the contract announces follows
+        history = HistoryServicer(service, queue, feedback, search, imports)
         completions = ChatCompletionService(store=store.chat_completions, metrics=metrics, now_us=now_us)
         register = all_of(
             partial(add_HistoryServiceServicer_to_server, history),

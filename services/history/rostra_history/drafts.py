@@ -32,19 +32,29 @@ def conversation_items(items: Sequence[Any], *, owner: str, conversation_id: str
         InvalidArgumentError: There are too many, or one cannot be an item.
     """
     check_new_items(items)
-    params = [f"items[{index}]" for index in range(len(items))]
-    normal_items = [normalise_item(item, param=param) for item, param in zip(items, params, strict=True)]
     return [
-        Item(
-            id=item["id"],
-            owner=owner,
-            thread_id=conversation_id,
-            body=json_text(item, param=param),
-            create_time_us=now_us + index,
-            terms=terms_of(text_of(item)),
+        conversation_item(
+            item, param=f"items[{index}]", owner=owner, conversation_id=conversation_id, now_us=now_us + index
         )
-        for index, (item, param) in enumerate(zip(normal_items, params, strict=True))
+        for index, item in enumerate(items)
     ]
+
+
+def conversation_item(item: Any, *, param: str, owner: str, conversation_id: str, now_us: int) -> Item:
+    """Return a new item, given as parsed JSON, for a conversation; it is yet to be placed.
+
+    Raises:
+        InvalidArgumentError: It cannot be an item; `param` is what it is called.
+    """
+    normal = normalise_item(item, param=param)
+    return Item(
+        id=normal["id"],
+        owner=owner,
+        thread_id=conversation_id,
+        body=json_text(normal, param=param),
+        create_time_us=now_us,
+        terms=terms_of(text_of(normal)),
+    )
 
 
 def parsed(items: Iterable[NewItem]) -> Iterator[Any]:

@@ -17,7 +17,7 @@ class HistoryMetrics:
         )
         self.items_stored = Counter(
             "rostra_history_items_stored",
-            "Items stored, by where they come from: created directly, a response's input or its output.",
+            "Items stored, by where they come from: created directly, imported, a response's input or its output.",
             ["source"],
             registry=registry,
         )

@@ -241,6 +241,10 @@ class HistoryService:
         response = await self._store.responses.get(owner=owner, response_id=response_id)
         return response, await self._store.responses.list_output(owner=owner, response_id=response_id)
 
+    async def list_responses(self, *, owner: str, page: PageRequest) -> Page[Response]:
+        """Return a page of the owner's responses, without their output, by the time of their creation."""
+        return await self._store.responses.list_page(owner=owner, page=page)
+
     async def delete_response(self, *, owner: str, response_id: str) -> None:
         """Delete the response; what it left in a conversation, and what later responses continue, stays."""
         await self._store.responses.delete(owner=owner, response_id=response_id)

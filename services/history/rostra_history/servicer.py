@@ -9,8 +9,10 @@ import grpc
 
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceServicer
-from rostra_history.feedback_mapping import feedback_message, rating_of
+from rostra_history.feedback_mapping import feedback_message, listed_messages, rating_of
 from rostra_history.feedback_service import FeedbackService
+from rostra_history.import_mapping import imported_conversation
+from rostra_history.import_service import ImportService
 from rostra_history.mapping import (
     attempt_of,
     branch_point_message,
@@ -50,12 +52,18 @@ class HistoryServicer(HistoryServiceServicer):
     """Serves `rostra.history.v1.HistoryService` for the caller of each RPC; runners' RPCs need none."""
 
     def __init__(
-        self, service: HistoryService, queue: QueueService, feedback: FeedbackService, search: SearchService
+        self,
+        service: HistoryService,
+        queue: QueueService,
+        feedback: FeedbackService,
+        search: SearchService,
+        imports: ImportService,
     ) -> None:
         self._service = service
         self._queue = queue
         self._feedback = feedback
         self._search = search
+        self._imports = imports
 
     async def CreateConversation(
         self, request: pb.CreateConversationRequest, context: Context
@@ -105,6 +113,13 @@ class HistoryServicer(HistoryServiceServicer):
         page = await self._search.search(owner=_owner(), query=request.query, page=page_of(request.page))
         return pb.SearchConversationsResponse(matches=map(match_message, page.elements), has_more=page.has_more)
 
+    async def ImportConversation(
+        self, request: pb.ImportConversationRequest, context: Context
+    ) -> pb.ImportConversationResponse:
+        """See the contract in history_service.proto."""
+        conversation = await self._imports.import_conversation(owner=_owner(), imported=imported_conversation(request))
+        return pb.ImportConversationResponse(conversation=conversation_message(conversation))
+
     async def CreateItems(self, request: pb.CreateItemsRequest, context: Context) -> pb.CreateItemsResponse:
         """See the contract in history_service.proto."""
         items = await self._service.create_items(
@@ -120,7 +135,7 @@ class HistoryServicer(HistoryServiceServicer):
             view=item_view(request.view),
             page=page_of(request.page),
         )
-        return pb.ListItemsResponse(items=member_messages(page.elements), has_more=page.has_more)
+        return pb.ListItemsResponse(items=listed_messages(page.elements), has_more=page.has_more)
 
     async def ListForks(self, request: pb.ListForksRequest, context: Context) -> pb.ListForksResponse:
         """See the contract in history_service.proto."""
@@ -230,6 +245,11 @@ class HistoryServicer(HistoryServiceServicer):
         """See the contract in history_service.proto."""
         response, output = await self._service.get_response(owner=_owner(), response_id=request.response_id)
         return pb.GetResponseResponse(response=response_message(response), output=item_messages(output))
+
+    async def ListResponses(self, request: pb.ListResponsesRequest, context: Context) -> pb.ListResponsesResponse:
+        """See the contract in history_service.proto."""
+        page = await self._service.list_responses(owner=_owner(), page=page_of(request.page))
+        return pb.ListResponsesResponse(responses=map(response_message, page.elements), has_more=page.has_more)
 
     async def DeleteResponse(self, request: pb.DeleteResponseRequest, context: Context) -> pb.DeleteResponseResponse:
         """See the contract in history_service.proto."""

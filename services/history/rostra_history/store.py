@@ -38,9 +38,10 @@ class ConversationStore(Protocol):
     """Keeps conversations."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item]) -> None:
-        """Store a new conversation with its first items, which are placed and end at its leaf.
+        """Store a new conversation with its first items, which are placed.
 
-        The conversation is seen with all of its items or not at all.
+        Its leaf is the last item, or, with a switch counted, any of them or none. The conversation is seen with all of
+        its items or not at all, however many they are.
         """
 
     async def get(self, *, owner: str, conversation_id: str) -> Conversation:
@@ -148,6 +149,9 @@ class ResponseStore(Protocol):
 
     async def get(self, *, owner: str, response_id: str) -> Response:
         """Return the response, or raise `ResponseNotFound`."""
+
+    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Response]:
+        """Return a page of the owner's responses by creation time, then id."""
 
     async def list_output(self, *, owner: str, response_id: str) -> list[Item]:
         """Return the output of a response that has ended, in order, without tombstones; an unknown one has none."""

@@ -20,6 +20,8 @@ from rostra_history.domain import ConversationFilter, Item, ItemKind, PageReques
 from rostra_history.drafts import NewItem, response_items
 from rostra_history.errors import ConversationNotFound, FeedbackNotFound, ItemNotFound, ResponseNotFound, ShareNotFound
 from rostra_history.feedback import Feedback, Rating
+from rostra_history.import_service import ImportService
+from rostra_history.imports import ImportedConversation, ImportedItem
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.settings import DatabaseSettings
 from rostra_history.share_service import ShareService
@@ -270,6 +272,23 @@ async def test_cut_conversation_is_there_whole_or_not_at_all(store, cut_store, u
         conversation_ids = [document["_id"] async for document in cursor]
     for conversation_id in conversation_ids:
         assert await texts_agree(reader, conversation_id) == ["one", "two"]
+
+
+async def test_cut_import_is_there_whole_or_not_at_all(store, cut_store, user_of) -> None:
+    imports = ImportService(
+        store=cut_store, metrics=HistoryMetrics(CollectorRegistry()), now_us=lambda: 1_700_000_000_000_000
+    )
+    owner = user_of(store).owner
+    body = json.dumps({"role": "user", "content": "hello"})
+    items = [ImportedItem(key=str(n), parent_key=str(n - 1) if n else "", body=body) for n in range(1_100)]
+    with suppress(UnavailableError):
+        await imports.import_conversation(owner=owner, imported=ImportedConversation(items=items))
+    page = await store.conversations.list_page(owner=owner, wanted=ConversationFilter(), page=PageRequest(limit=1))
+    for conversation in page.elements:
+        thread = await store.items.load_thread(owner=owner, thread_id=conversation.id, end_seq=2_000)
+        assert [item.seq for item in thread] == list(range(1_100))
+    await store.delete_owner(owner=owner)
+    assert await store._database.items.count_documents({"owner": owner}) == 0
 
 
 async def test_cut_deletion_of_a_conversation_is_finished_by_the_next(store, cut_store, user_of) -> None:

@@ -143,6 +143,9 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
             "by_update_time": database.conversations.find(
                 {"owner": "u", "archived": True, "update_time_us": {"$gte": 5}}, sort=[("update_time_us", 1)]
             ),
+            "by_age": database.responses.find(
+                {"owner": "u", "create_time_us": {"$lte": 5}, "deleting": False}, sort=[("create_time_us", -1)]
+            ),
             "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
             "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import CollectorRegistry
 
 from rostra.common.v1.caller_pb2 import Caller
@@ -18,8 +19,8 @@ from rostra.history.v1 import response_pb2
 from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.item_pb2 import FEEDBACK_RATING_NEGATIVE as NEGATIVE
+from rostra.history.v1.item_pb2 import FEEDBACK_RATING_POSITIVE, Feedback, Item
 from rostra.history.v1.item_pb2 import FEEDBACK_RATING_POSITIVE as POSITIVE
-from rostra.history.v1.item_pb2 import Feedback, Item
 from rostra.history.v1.response_pb2 import Job, Lease, Response
 from rostra_history.app import build
 from rostra_history.servicer import HistoryServicer
@@ -29,12 +30,7 @@ from rostra_kit.errors import AppError, ConflictError, InvalidArgumentError, Not
 from rostra_kit.testing.grpc import call_as, call_as_nobody, grpc_client
 
 SERVICE = pb.DESCRIPTOR.services_by_name["HistoryService"]
-# What the contract announces and nobody serves yet.
-ANNOUNCED = {
-    "ImportConversation",
-    "ListResponses",
-}
-METHODS = {method.name for method in SERVICE.methods} - ANNOUNCED
+METHODS = {method.name for method in SERVICE.methods}
 # Runners work for everybody, and need not be anybody.
 OF_RUNNERS = {"ClaimResponse", "RenewLeases", "ReleaseResponse"}
 COMPLETED = response_pb2.RESPONSE_STATUS_COMPLETED
@@ -196,6 +192,79 @@ async def test_page_without_a_size_has_twenty_elements(history: History) -> None
     page = await history.call("ListItems", conversation_id=conversation_id)
     assert texts(page.items) == [str(n) for n in range(20, 0, -1)]
     assert page.has_more
+
+
+_OPINION = Feedback(rating=FEEDBACK_RATING_POSITIVE, comment="good", update_time=Timestamp(seconds=7, nanos=1_000))
+
+
+async def test_conversation_is_imported_with_its_times_and_its_active_item(history: History) -> None:
+    items = [
+        pb.ImportedItem(key="a", body=message("one").body, create_time=Timestamp(seconds=6, nanos=1_000)),
+        pb.ImportedItem(key="b", parent_key="a", body=message("two").body),
+        pb.ImportedItem(key="c", parent_key="a", body=message("three").body, feedback=_OPINION),
+    ]
+    imported = {
+        "title": "T",
+        "metadata": {"a": "1"},
+        "archived": True,
+        "create_time": Timestamp(seconds=5),
+        "update_time": Timestamp(seconds=9, nanos=999_999_000),
+        "items": items,
+    }
+    stored = (await history.call("ImportConversation", **imported, active_key="b")).conversation
+    assert (await history.call("GetConversation", conversation_id=stored.id)).conversation == stored
+    assert (stored.title, dict(stored.metadata), stored.archived) == ("T", {"a": "1"}, True)
+    assert (stored.create_time, stored.update_time) == (imported["create_time"], imported["update_time"])
+    context = await history.call("LoadContext", conversation_id=stored.id)
+    assert texts(context.items) == ["one", "two"]
+    assert [item.create_time for item in context.items] == [items[0].create_time, stored.create_time]
+    assert stored.active_item_id == context.items[1].id
+    listed = await history.call("ListItems", conversation_id=stored.id, view=pb.ITEM_VIEW_ALL_BRANCHES)
+    assert [item.feedback for item in listed.items if item.HasField("feedback")] == [_OPINION]
+    last = (await history.call("ImportConversation", **imported)).conversation
+    assert texts((await history.call("LoadContext", conversation_id=last.id)).items) == ["one", "three"]
+    anew = (await history.call("ImportConversation", **imported, active_key="")).conversation
+    assert anew.active_item_id == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"create_time": Timestamp(seconds=-1)}, "create_time"),
+        ({"update_time": Timestamp(seconds=253_402_300_800)}, "update_time"),
+        ({"items": [{"key": "a", "body": b"{}", "create_time": {"seconds": -1}}]}, "items[0].create_time"),
+        ({"items": [{"key": "a", "body": b"\xff"}]}, "items[0]"),
+        ({"items": [{"key": "a", "body": b"{}"}]}, "items[0].type"),
+        ({"items": [{"key": "a", "body": b"{}", "feedback": {}}]}, "rating"),
+        ({"items": [{"key": "a", "body": b"{}", "feedback": {"comment": "x" * 2_001}}]}, "comment"),
+        ({"title": "x" * 201}, "title"),
+        ({"metadata": {"x" * 65: ""}}, "metadata"),
+    ],
+)
+async def test_import_that_cannot_be_names_the_field(history: History, fields: dict, param: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await history.call("ImportConversation", **fields)
+    assert caught.value.param == param
+    assert not (await history.call("ListConversations")).conversations
+
+
+async def test_responses_are_listed_by_their_time(history: History) -> None:
+    conversation_id = await history.new_conversation()
+    await history.new_response("resp_1", answer="a")
+    await history.new_response("resp_2", answer="b", conversation_id=conversation_id)
+    await history.queue_response("resp_3")
+    newest = await history.call("ListResponses", page=Page(page_size=2))
+    assert [response.id for response in newest.responses] == ["resp_3", "resp_2"]
+    assert newest.has_more
+    assert newest.responses[1].conversation_id == conversation_id
+    oldest = await history.call("ListResponses", page=Page(order=Order.ORDER_ASCENDING))
+    assert [(response.id, response.status) for response in oldest.responses] == [
+        ("resp_1", COMPLETED),
+        ("resp_2", COMPLETED),
+        ("resp_3", QUEUED),
+    ]
+    call_as("user_mallory")
+    assert not (await history.call("ListResponses")).responses
 
 
 async def test_items_are_created_in_normal_form_and_deleted(history: History) -> None:
@@ -413,7 +482,10 @@ FOREIGN = {
     "GetFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
     "DeleteFeedback": {"conversation_id": "CONV", "item_id": "ITEM"},
 }
-NAMES_NOTHING = {"CreateConversation", "ListConversations", "SearchConversations", "DeleteUserData"}
+NAMES_NOTHING = {
+    *("CreateConversation", "ImportConversation", "ListConversations", "SearchConversations"),
+    *("ListResponses", "DeleteUserData"),
+}
 
 
 @pytest.mark.parametrize("method", sorted(METHODS - NAMES_NOTHING - OF_RUNNERS))

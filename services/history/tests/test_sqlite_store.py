@@ -17,7 +17,7 @@ from rostra_history.feedback import Rating
 from rostra_history.feedback_service import FeedbackService
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.share_service import ShareService
-from rostra_history.sqlite_store import chat_completions, conversations, open_sqlite_store, schema
+from rostra_history.sqlite_store import chat_completions, conversations, open_sqlite_store, responses, schema
 from rostra_history.sqlite_store.database import open_database
 from rostra_kit.errors import UnavailableError
 
@@ -233,6 +233,7 @@ async def test_every_query_of_a_list_uses_its_index(path: Path) -> None:
         "ORDER BY claim_time_us LIMIT 1",
         "conversation_by_create_time": conversations._NEWEST.format(time="create_time_us"),
         "conversation_by_update_time": conversations._OLDEST.format(time="update_time_us"),
+        "response_by_create_time": responses._NEWEST_RESPONSES,
         "item_by_conversation": "SELECT * FROM item WHERE owner = 'u' AND conversation_id = 'c' AND seq < 9 "
         "AND NOT deleted ORDER BY seq DESC LIMIT 9",
         "item_by_thread": "SELECT * FROM item WHERE owner = 'u' AND thread_id = 't' AND seq < 9 ORDER BY seq",

@@ -19,6 +19,7 @@ from rostra_history.errors import ConversationNotFound, ItemNotFound
 from rostra_history.terms import terms_of
 
 _WITHOUT_APPENDS = {"appends": 0, "terms": 0}
+_ITEMS_PER_WRITE = 500
 
 
 class DocumentdbConversationStore:
@@ -32,8 +33,9 @@ class DocumentdbConversationStore:
         """Store a new conversation with its first items."""
 
         async def create() -> None:
-            if items:
-                await self._database.items.insert_many([item_document(item) for item in items])
+            for start in range(0, len(items), _ITEMS_PER_WRITE):
+                batch = [item_document(item) for item in items[start : start + _ITEMS_PER_WRITE]]
+                await self._database.items.insert_many(batch)
             await self._conversations.insert_one(conversation_document(conversation))
 
         await self._database.write(create())

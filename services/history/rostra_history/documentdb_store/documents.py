@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from rostra_history.documentdb_store.database import Document
-from rostra_history.documentdb_store.places import first_append
+from rostra_history.documentdb_store.places import first_append, first_move
 from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
 from rostra_history.feedback import Feedback, Rating
 from rostra_history.share import Share
@@ -20,12 +20,12 @@ from rostra_history.thread import Link
 
 def conversation_document(conversation: Conversation) -> Document:
     """Return a new conversation's document; `appends` is what `places` remembers."""
-    document = _document(conversation)
+    document, leaf_id = _document(conversation), conversation.leaf_id
     return document | {
         "metadata": metadata_text(conversation.metadata),
         "deleting": False,
-        "appends": first_append(conversation.leaf_id, conversation.next_seq),
         "terms": terms_of(conversation.title),
+        "appends": first_move(leaf_id) if conversation.switch_count else first_append(leaf_id, conversation.next_seq),
     }
 
 

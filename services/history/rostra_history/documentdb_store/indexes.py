@@ -15,6 +15,7 @@ async def create_indexes(database: Database) -> None:
     for found in (database.items, database.conversations):
         await found.create_index([("owner", 1), ("terms", 1), ("create_time_us", 1), ("_id", 1)], name="by_term")
     await database.responses.create_index([("owner", 1), ("thread_id", 1)], name="by_thread")
+    await database.responses.create_index([("owner", 1), ("create_time_us", 1), ("_id", 1)], name="by_age")
     # Sparse: most responses have ended, and have no `run`. Amazon DocumentDB uses it for queries that say `$exists`.
     await database.responses.create_index(
         [("run.claim_time_us", 1), ("run.lease_end_us", 1)], name="by_claim_time", sparse=True

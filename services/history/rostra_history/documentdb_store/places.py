@@ -115,9 +115,14 @@ def first_append(leaf_id: str | None, count: int) -> list[Document]:
     return [{"key": leaf_id, "count": count, "leaf_id": leaf_id}] if count else []
 
 
+def first_move(leaf_id: str | None) -> list[Document]:
+    """Return what a new conversation remembers that begins with branches: which one is shown."""
+    return [_move(leaf_id)]
+
+
 def moved(leaf_id: str | None) -> Document:
     """Return the update by which the item `leaf_id` becomes the active one."""
-    return {"$set": {"leaf_id": leaf_id}} | _remember({"key": None, "count": 0, "leaf_id": leaf_id})
+    return {"$set": {"leaf_id": leaf_id}} | _remember(_move(leaf_id))
 
 
 def remembered(conversation: Document) -> Iterator[Append]:
@@ -145,6 +150,10 @@ def _append(key: str, item_ids: Sequence[str], now_us: int, *, aside: BranchPoin
     else:
         values["leaf_id"] = item_ids[-1]
     return {"$inc": {"next_seq": len(item_ids)}, "$set": values} | _remember(entry)
+
+
+def _move(leaf_id: str | None) -> Document:
+    return {"key": None, "count": 0, "leaf_id": leaf_id}
 
 
 def _remember(entry: Document) -> Document:

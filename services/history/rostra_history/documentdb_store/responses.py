@@ -18,11 +18,13 @@ from rostra_history.documentdb_store.documents import (
 )
 from rostra_history.documentdb_store.ending import finish
 from rostra_history.documentdb_store.items import insert_items
-from rostra_history.documentdb_store.pages import item_page
+from rostra_history.documentdb_store.pages import begin_beyond, item_page, unknown_start
 from rostra_history.domain import Item, ItemKind, Job, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
 from rostra_history.thread import unneeded
 from rostra_kit.errors import AlreadyExistsError
+
+_AGE = "create_time_us"
 
 
 class DocumentdbResponseStore:
@@ -57,6 +59,22 @@ class DocumentdbResponseStore:
         if document is None:
             raise ResponseNotFound(response_id)
         return to_response(document)
+
+    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Response]:
+        """Return a page of the owner's responses."""
+
+        async def load() -> list[Document]:
+            query: Document = {"owner": owner, "deleting": False}
+            if page.after_id is not None:
+                start = await self._responses.find_one(existing(owner, page.after_id), {_AGE: 1})
+                begin_beyond(start or unknown_start(), query, time=_AGE, descending=page.descending)
+            direction = -1 if page.descending else 1
+            order = [(_AGE, direction), ("_id", direction)]
+            async with self._responses.find(query, WITHOUT_RUN, sort=order, limit=page.limit + 1) as cursor:
+                return await cursor.to_list()
+
+        documents = await self._database.read(load())
+        return Page.cut([to_response(document) for document in documents], page.limit)
 
     async def list_output(self, *, owner: str, response_id: str) -> list[Item]:
         """Return the output of a response that has ended."""

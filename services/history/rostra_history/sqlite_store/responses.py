@@ -23,6 +23,14 @@ INSERT INTO run (response_id, claim_time_us, lease_end_us, tries, cancel_request
 VALUES (?, ?, 0, 0, 0, ?, ?)
 """
 _GET = "SELECT * FROM response WHERE owner = ? AND id = ?"
+_AGE = "SELECT create_time_us, id FROM response WHERE owner = ? AND id = ?"
+_OLDEST_RESPONSES = """
+SELECT * FROM response WHERE owner = ? AND (create_time_us, id) > (?, ?) ORDER BY create_time_us, id LIMIT ?
+"""
+_NEWEST_RESPONSES = """
+SELECT * FROM response WHERE owner = ? AND (create_time_us, id) < (?, ?)
+ORDER BY create_time_us DESC, id DESC LIMIT ?
+"""
 _FINISH = "UPDATE response SET status = ?, body = ?, leaf_id = ?, next_seq = ? WHERE owner = ? AND id = ?"
 _PLACE_ITEM = "UPDATE item SET seq = ?, parent_id = ?, conversation_id = ? WHERE owner = ? AND id = ?"
 _INPUT = "SELECT * FROM item WHERE owner = ? AND response_id = ? AND kind = 'input' ORDER BY position"
@@ -89,6 +97,15 @@ class SqliteResponseStore:
         if not rows:
             raise ResponseNotFound(response_id)
         return to_response(rows[0])
+
+    async def list_page(self, *, owner: str, page: PageRequest) -> Page[Response]:
+        """Return a page of the owner's responses."""
+        start: tuple[object, ...] = (2**63 - 1, "") if page.descending else (-1, "")
+        if page.after_id is not None:
+            start = page_start(await self._database.fetch(_AGE, (owner, page.after_id)))
+        query = _NEWEST_RESPONSES if page.descending else _OLDEST_RESPONSES
+        rows = await self._database.fetch(query, (owner, *start, page.limit + 1))
+        return Page.cut([to_response(row) for row in rows], page.limit)
 
     async def list_output(self, *, owner: str, response_id: str) -> list[Item]:
         """Return the output of a response that has ended."""

@@ -181,6 +181,7 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         "UPDATE item SET terms = terms_of_body(body) WHERE NOT deleted",
         "UPDATE conversation SET terms = terms_of_title(title)",
     ),
+    ("CREATE INDEX response_by_create_time ON response (owner, create_time_us, id)",),
 )
 
 

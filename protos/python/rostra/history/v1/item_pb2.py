@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1crostra/history/v1/item.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tparent_id\x18\x04 \x01(\t\"\x7f\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x31\n\x06rating\x18\x01 \x01(\x0e\x32!.rostra.history.v1.FeedbackRating\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*m\n\x0e\x46\x65\x65\x64\x62\x61\x63kRating\x12\x1f\n\x1b\x46\x45\x45\x44\x42\x41\x43K_RATING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_RATING_POSITIVE\x10\x01\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_RATING_NEGATIVE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1crostra/history/v1/item.proto\x12\x11rostra.history.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12-\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x05 \x01(\x0b\x32\x1b.rostra.history.v1.Feedback\"\x7f\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x31\n\x06rating\x18\x01 \x01(\x0e\x32!.rostra.history.v1.FeedbackRating\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*m\n\x0e\x46\x65\x65\x64\x62\x61\x63kRating\x12\x1f\n\x1b\x46\x45\x45\x44\x42\x41\x43K_RATING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_RATING_POSITIVE\x10\x01\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_RATING_NEGATIVE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rostra.history.v1.item_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEEDBACKRATING']._serialized_start=315
-  _globals['_FEEDBACKRATING']._serialized_end=424
-  _globals['_ITEM']._serialized_start=84
-  _globals['_ITEM']._serialized_end=184
-  _globals['_FEEDBACK']._serialized_start=186
-  _globals['_FEEDBACK']._serialized_end=313
+  _globals['_FEEDBACKRATING']._serialized_start=363
+  _globals['_FEEDBACKRATING']._serialized_end=472
+  _globals['_ITEM']._serialized_start=85
+  _globals['_ITEM']._serialized_end=232
+  _globals['_FEEDBACK']._serialized_start=234
+  _globals['_FEEDBACK']._serialized_end=361
 # @@protoc_insertion_point(module_scope)

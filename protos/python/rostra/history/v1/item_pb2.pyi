@@ -19,16 +19,18 @@ FEEDBACK_RATING_POSITIVE: FeedbackRating
 FEEDBACK_RATING_NEGATIVE: FeedbackRating
 
 class Item(_message.Message):
-    __slots__ = ("id", "body", "create_time", "parent_id")
+    __slots__ = ("id", "body", "create_time", "parent_id", "feedback")
     ID_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
     id: str
     body: bytes
     create_time: _timestamp_pb2.Timestamp
     parent_id: str
-    def __init__(self, id: _Optional[str] = ..., body: _Optional[bytes] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_id: _Optional[str] = ...) -> None: ...
+    feedback: Feedback
+    def __init__(self, id: _Optional[str] = ..., body: _Optional[bytes] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_id: _Optional[str] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ...) -> None: ...
 
 class Feedback(_message.Message):
     __slots__ = ("rating", "comment", "update_time")
