@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from rostra.common.v1.caller_pb2 import Caller, Limits
 from rostra.common.v1.error_reason_pb2 import ErrorReason
@@ -11,6 +12,7 @@ from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import AddressLimits
 from rostra_kit.errors import ResourceExhaustedError, UnavailableError
 from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal, SlotClaim
+from rostra_kit.tasks import cancel, uninterrupted
 
 _RENEWALS_PER_HOLD = 3
 
@@ -134,6 +136,24 @@ class StreamSlots:
     def renewal_seconds(self) -> float:
         """Return how often `renew` is due."""
         return self._grants[0].hold_seconds / _RENEWALS_PER_HOLD
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold the slots for as long as it takes, and give them back, even while being cancelled."""
+        renewing = asyncio.create_task(self._keep_renewing())
+        try:
+            yield
+        finally:
+            await uninterrupted(self._end(renewing))
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self.renewal_seconds)
+            await self.renew()
+
+    async def _end(self, renewing: "asyncio.Task[None]") -> None:
+        await cancel(renewing)
+        await self.release()
 
     async def renew(self) -> None:
         """Hold the slots for another while."""

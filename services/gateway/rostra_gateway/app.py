@@ -1,5 +1,6 @@
 """The gateway's composition root: what it is made of, and the application that serves it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,8 +26,10 @@ from rostra_gateway.routes import (
     conversation_search,
     conversation_title,
     conversations,
+    exports,
     feedback,
     health,
+    imports,
     me,
     models,
     response_tools,
@@ -62,6 +65,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 limiter, settings.address_limits, metrics, stream_hold_seconds=settings.stream_hold_seconds
             ),
             idempotency=IdempotencyStore(redis.commands, settings.idempotency),
+            import_turns=asyncio.Semaphore(settings.imports.max_at_once),
             metrics=metrics,
         )
         yield new_app(edge)
@@ -81,8 +85,9 @@ def new_app(edge: Edge) -> FastAPI:
     app.state.edge = edge
     for module in (
         *(health, models, chat_completions, stored_chat_completions, responses, response_tools),
-        # In this order: what is called "search" is no conversation's id.
-        *(conversation_search, conversations, conversation_title, feedback, shares, shared_page),
+        # In this order: what is called "search" or "import" is no conversation's id.
+        *(conversation_search, imports, exports, conversations),
+        *(conversation_title, feedback, shares, shared_page),
         *(auth, me, api_keys, usage),
     ):
         app.include_router(module.router)

@@ -25,13 +25,22 @@ async def read_json(request: Request) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: The body is not an object in JSON, or claims to be something else.
     """
+    check_says_json(request)
+    return _parse(await request.body())
+
+
+def check_says_json(request: Request) -> None:
+    """Check that the body does not claim to be something else.
+
+    Raises:
+        InvalidArgumentError: It does.
+    """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise InvalidArgumentError(
             "The request body must be JSON; send the header `Content-Type: application/json`.",
             reason=ErrorReason.ERROR_REASON_INVALID_TYPE,
         )
-    return _parse(await request.body())
 
 
 async def read_small_json(request: Request) -> dict[str, Any]:

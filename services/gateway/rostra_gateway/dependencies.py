@@ -3,6 +3,7 @@
 All of it is `async`, also what awaits nothing: FastAPI would send plain functions to a thread, at ten times the cost.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -25,13 +26,18 @@ _BEARER = HTTPBearer(auto_error=False, description="An API key, `sk-rostra-…`,
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What the gateway is made of."""
+    """What the gateway is made of.
+
+    Attributes:
+        import_turns: Bounds the imports that are under way, each of which holds a conversation in memory.
+    """
 
     settings: Settings
     clients: Clients
     authenticator: Authenticator
     admission: Admission
     idempotency: IdempotencyStore
+    import_turns: asyncio.Semaphore
     metrics: GatewayMetrics
 
 

@@ -22,7 +22,10 @@ class GatewayMetrics:
         )
         self.open_streams = Gauge("rostra_gateway_open_streams", "Streams under way.", registry=registry)
         self.broken_streams = Counter(
-            "rostra_gateway_broken_streams", "Streams that ended with an error event.", ["reason"], registry=registry
+            "rostra_gateway_broken_streams",
+            "Streams that ended with an error event, and files that broke off.",
+            ["reason"],
+            registry=registry,
         )
         self.refusals = Counter("rostra_gateway_refusals", "Requests refused by a limit.", ["limit"], registry=registry)
         self.limiter_fallbacks = Counter(

@@ -45,7 +45,7 @@ class EdgeMiddleware:
         scope["rostra.exchange"] = exchange
         set_current_request(RequestContext(request_id=exchange.request_id))
         span = self._begin_span(scope)
-        body = RequestBody(receive, scope, self._settings)
+        body = scope["rostra.body"] = RequestBody(receive, scope, self._settings)
         sender = _Sender(send, exchange, body)
         try:
             await self._app(scope, body, sender)

@@ -21,6 +21,23 @@ class RequestSettings(BaseModel):
     )
 
 
+class ImportSettings(BaseModel):
+    """What may be imported at once."""
+
+    max_body_bytes: int = Field(256 * 1024 * 1024, ge=1, description="Largest body of an import.")
+    max_upload_seconds: float = Field(
+        3600.0, gt=0, description="Longest time that an import may take until its body has arrived."
+    )
+    max_conversation_bytes: int = Field(
+        32 * 1024 * 1024, ge=1, le=48 * 1024 * 1024, description="Largest conversation that is imported."
+    )
+    max_conversations: int = Field(10_000, ge=1, description="Most conversations in one import.")
+    max_at_once: int = Field(4, ge=1, description="Most imports that one gateway has under way.")
+    conversation_seconds: float = Field(
+        120.0, gt=0, description="Longest time that one conversation may take to store."
+    )
+
+
 class AddressLimits(BaseModel):
     """What one network address may do, whoever is behind it."""
 
@@ -56,6 +73,7 @@ class Settings(ServiceSettings):
     history: ServiceAddress
     redis: RedisSettings = RedisSettings()
     request: RequestSettings = RequestSettings()
+    imports: ImportSettings = ImportSettings()
     address_limits: AddressLimits = AddressLimits()
     cache: CacheSettings = CacheSettings()
     idempotency: IdempotencySettings = IdempotencySettings()

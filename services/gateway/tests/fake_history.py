@@ -1,6 +1,8 @@
 """A history service that keeps everything in memory."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,13 +22,18 @@ from services.gateway.tests.fake_user import now
 
 
 class FakeHistoryService(HistoryServiceServicer):
-    """Keeps conversations and responses by (owner, id)."""
+    """Keeps conversations and responses by (owner, id).
+
+    Attributes:
+        before: What a test has happen first, by the name of the RPC: it may raise, or answer in its place.
+    """
 
     def __init__(self) -> None:
         self.conversations: dict[tuple[str, str], Conversation] = {}
         self.items: dict[tuple[str, str], list[Item]] = {}
         self.responses: dict[tuple[str, str], Response] = {}
         self.feedback: dict[str, Feedback] = {}
+        self.before: dict[str, Callable[[Any], Any]] = {}
 
     def add_response(
         self, user_id: str, body: bytes, *, status: ResponseStatus = ResponseStatus.RESPONSE_STATUS_COMPLETED
@@ -45,7 +52,33 @@ class FakeHistoryService(HistoryServiceServicer):
         self._append(conversation.id, request.items)
         return pb.CreateConversationResponse(conversation=conversation)
 
+    async def ImportConversation(self, request, context):
+        self._happen("ImportConversation", request)
+        conversation = Conversation(
+            id=new_id("conv"),
+            title=request.title,
+            metadata=request.metadata,
+            archived=request.archived,
+            create_time=request.create_time if request.HasField("create_time") else now(),
+            update_time=request.update_time if request.HasField("update_time") else now(),
+        )
+        items: dict[str, Item] = {}
+        for imported in request.items:
+            item = items[imported.key] = _stored(json.loads(imported.body))
+            item.parent_id = items[imported.parent_key].id if imported.parent_key else ""
+            if imported.HasField("create_time"):
+                item.create_time.CopyFrom(imported.create_time)
+            if imported.HasField("feedback"):
+                item.feedback.CopyFrom(imported.feedback)
+        last_key = request.items[-1].key if request.items else ""
+        active_key = request.active_key if request.HasField("active_key") else last_key
+        conversation.active_item_id = items[active_key].id if active_key else ""
+        key = (current_caller().user_id, conversation.id)
+        self.conversations[key], self.items[key] = conversation, list(items.values())
+        return pb.ImportConversationResponse(conversation=conversation)
+
     async def GetConversation(self, request, context):
+        self._happen("GetConversation", request)
         return pb.GetConversationResponse(conversation=self._conversation(request.conversation_id))
 
     async def ListConversations(self, request, context):
@@ -110,7 +143,12 @@ class FakeHistoryService(HistoryServiceServicer):
         return pb.ListForksResponse(forks=forks)
 
     async def ListItems(self, request, context):
-        page, has_more = page_of(self._branch(request.conversation_id), request.page)
+        if answer := self._happen("ListItems", request):
+            return answer
+        items = self._items(request.conversation_id)
+        if request.view != pb.ItemView.ITEM_VIEW_ALL_BRANCHES:
+            items = self._branch(request.conversation_id)
+        page, has_more = page_of(items, request.page)
         return pb.ListItemsResponse(items=page, has_more=has_more)
 
     async def GetItem(self, request, context):
@@ -146,6 +184,12 @@ class FakeHistoryService(HistoryServiceServicer):
             response=response, output=self.items[current_caller().user_id, request.response_id]
         )
 
+    async def ListResponses(self, request, context):
+        caller = current_caller().user_id
+        owned = [response for (owner, _), response in self.responses.items() if owner == caller]
+        page, has_more = page_of(owned, request.page)
+        return pb.ListResponsesResponse(responses=page, has_more=has_more)
+
     async def DeleteResponse(self, request, context):
         self._response(request.response_id)
         del self.responses[current_caller().user_id, request.response_id]
@@ -155,6 +199,9 @@ class FakeHistoryService(HistoryServiceServicer):
         self._response(request.response_id)
         page, has_more = page_of(self.items[current_caller().user_id, request.response_id], request.page)
         return pb.ListInputItemsResponse(items=page, has_more=has_more)
+
+    def _happen(self, method: str, request: Any) -> Any:
+        return self.before[method](request) if method in self.before else None
 
     def _conversation(self, conversation_id: str) -> Conversation:
         conversation = self.conversations.get((current_caller().user_id, conversation_id))
@@ -211,7 +258,7 @@ def _match(conversation: Conversation, name: str, item_id: str, snippet: str) ->
 
 def _stored(item: dict) -> Item:
     normal = normalise_item(item)
-    return Item(id=normal["id"], body=orjson.dumps(normal), create_time=now())
+    return Item(id=normal["id"], body=json.dumps(normal).encode(), create_time=now())
 
 
 def _is_between(time: Timestamp, request: pb.ListConversationsRequest) -> bool:

@@ -110,16 +110,23 @@ class IdempotentRoute(APIRoute):
     async def _fingerprint(self, request: Request) -> bytes:
         """Return a digest of what is asked for. Of a body with a secret in it, Redis shall not have even that."""
         digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-        if not self.is_secret:
-            digest.update(await request.body())
+        digest.update(await self.told(request))
         return digest.digest()
+
+    async def told(self, request: Request) -> bytes:
+        """Return what the body tells about which request it is."""
+        return b"" if self.is_secret else await request.body()
+
+    async def patient(self, request: Request) -> Request:
+        """Return the request as one whose client never leaves: it may come back for the answer."""
+        # What a stranger sends is not read before it is counted.
+        return request if self.is_secret else await _patient(request)
 
     async def _run(self, request: Request, handler: Handler, claim: Claim) -> Response:
         exchange = exchange_of(request.scope)
         try:
             async with claim.held():
-                # What a stranger sends is not read before it is counted.
-                response = await handler(request if self.is_secret else await _patient(request))
+                response = await handler(await self.patient(request))
         except BaseException as error:
             if exchange.followed_response_id:
                 await claim.keep(Answer(response_id=exchange.followed_response_id))
@@ -156,7 +163,6 @@ class StrangerRoute(SecretRoute):
 
 
 async def _patient(request: Request) -> Request:
-    """Return the request as one whose client never leaves: it may come back for the answer."""
     body = await request.body()
     is_received = False
 
