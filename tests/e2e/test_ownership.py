@@ -158,7 +158,7 @@ def test_lists_hold_only_ones_own(
     http: httpx.Client, routes: list[Route], alices_ids: dict[str, str], bob: Account
 ) -> None:
     lists = [route.path for route in routes if route.method == "get" and not route.ids and "{" not in route.path]
-    of_stored = {"/v1/chat/completions", "/v1/conversations", "/v1/shares"}
+    of_stored = {"/v1/chat/completions", "/v1/conversations", "/v1/shares", "/v1/me/export"}
     assert of_stored | {"/v1/api_keys", "/v1/usage", "/v1/me"} <= set(lists)
     for path in lists:
         answer = http.get(path, params=_QUERIES.get(path), headers=bob.key)

@@ -30,6 +30,12 @@ _CHECKS = (
     *("response_schema_conformance", "negative_data_rejection", "ignored_auth", "unsupported_method"),
 )
 _ITEM = {"role": "user", "content": "Hi"}
+_EXPORT = {
+    "object": "conversation.export",
+    "version": 1,
+    "conversation": {"title": "Rome"},
+    "items": [{"id": "a", "item": _ITEM}],
+}
 # Unknown parameters of a query are passed over, as OpenAI does.
 _GENERATION = {"generation": {"allow-extra-parameters": False}}
 # A right form alone does not let anybody in, nor does it make a response one that can be cancelled.
@@ -116,7 +122,9 @@ def _put_in(case: Case, ids: dict[str, str]) -> None:
     """Ask for what exists, so that answers of success are looked at as well."""
     for name in case.path_parameters or ():
         case.path_parameters[name] = ids[name]
-    if isinstance(case.body, dict):
+    if case.operation.label == "POST /v1/conversations/import":
+        case.body = _EXPORT
+    elif isinstance(case.body, dict):
         fitting: dict[str, Any] = {
             "model": ids["model"],
             "items": [_ITEM],

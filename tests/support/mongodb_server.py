@@ -67,9 +67,9 @@ _LOCALE = ["--no-locale", "--encoding=UTF8"]
 
 def _configuration(home: Path) -> str:
     # DocumentDB connects back to its own server, and like all others finds it by its socket alone. Cursors must outlive
-    # one connection because FerretDB's next page may come through another. The older kind of index has no order, and the
-    # planner knows nothing of new collections: without three of these settings a page would be made by sorting all that
-    # matches.
+    # one connection because FerretDB's next page may come through another. The older kind of index has no order, and
+    # the planner knows nothing of new collections: without three of these settings a page would be made by sorting all
+    # that matches.
     return f"""
 listen_addresses = ''
 unix_socket_directories = '{home}'

@@ -80,6 +80,7 @@ def test_damaged_body_is_never_taken_for_a_whole_one(documents, data) -> None:
         *("{]", "]", "[{}}", "nul", '"a"', "[{}],[{}]", "[{}][{}]", '[{"a]', '{"object":"user.export"'),
         '{"object":"user.export","conversations":[1]}',
         '{"object":"user.export","conversations":[{}]',
+        '{"object":"user.export","conversations":[{},]}',
         '{"object":"user.export"} {}',
     ],
 )

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from rostra.common.v1.caller_pb2 import Limits
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.item_pb2 import Item
@@ -240,19 +241,22 @@ async def test_page_too_large_for_a_message_is_asked_for_in_smaller_ones(
     assert many.sizes[1:] == [100, 25, 25, 25]
 
 
-async def test_client_that_leaves_ends_the_export_and_frees_its_slot(
-    client: httpx.AsyncClient, gateway: Gateway, services: Services
-) -> None:
-    conversation_id = (await client.post(PATH, json={})).json()["id"]
-    many = ManyItems(services.history, count=100_000, size=10_000)
-    async with client.stream("GET", f"{PATH}/{conversation_id}/export") as answer:
-        await anext(answer.aiter_bytes())
-    async with asyncio.timeout(5):
-        while gateway.metric("rostra_gateway_open_streams"):  # noqa: ASYNC110 - the product has no use for an event
-            await asyncio.sleep(0.01)
-    pages = many.pages
-    await asyncio.sleep(0.1)
-    assert many.pages == pages < 900
+async def test_client_that_leaves_ends_the_export_and_frees_its_slot(gateway: Gateway, services: Services) -> None:
+    user_id = services.user.add_user("one@example.com", limits=Limits(requests_per_minute=1_000, concurrent_streams=1))
+    async with connect(gateway, services.user.add_key(user_id)) as client:
+        conversation_id = (await client.post(PATH, json={})).json()["id"]
+        many = ManyItems(services.history, count=100_000, size=10_000)
+        async with client.stream("GET", f"{PATH}/{conversation_id}/export") as answer:
+            await anext(answer.aiter_bytes())
+            assert (await export(client, conversation_id)).status_code == 429
+        async with asyncio.timeout(5):
+            while gateway.metric("rostra_gateway_open_streams"):  # noqa: ASYNC110 - the product has no use for an event
+                await asyncio.sleep(0.01)
+        pages = many.pages
+        await asyncio.sleep(0.1)
+        assert many.pages == pages < 900
+        ManyItems(services.history, count=1, size=1)
+        assert (await export(client, conversation_id)).status_code == 200
 
 
 async def test_user_export_has_everything_and_no_secret(
@@ -263,6 +267,7 @@ async def test_user_export_has_everything_and_no_secret(
     archived = await imported(client, document(said("put away"), archived=True))
     response_id = services.history.add_response(user_id, b'{"object":"response","model":"echo"}')
     share_id = (await client.post(f"{PATH}/{kept}/shares", json={})).json()["id"]
+    completion_id = services.chat_completions.add(user_id, said("stored"), topic="Rome")
     answer = await client.get("/v1/me/export")
     assert answer.headers["content-disposition"].startswith('attachment; filename="rostra-export.json"')
     body = answer.json()
@@ -275,6 +280,10 @@ async def test_user_export_has_everything_and_no_secret(
         "put away",
     ]
     assert [(share["id"], share["conversation_id"]) for share in body["shares"]] == [(share_id, kept)]
+    [completion] = body["chat_completions"]
+    assert (completion["id"], completion["metadata"], completion["messages"][0]["content"]) == (
+        *(completion_id, {"topic": "Rome"}, "stored"),
+    )
     [response] = body["responses"]
     assert (response["id"], response["response"]["model"], response["status"]) == (response_id, "echo", "completed")
     assert [item["content"][0]["text"] for item in response["output"]] == ["Hello."]

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from prometheus_client import CollectorRegistry
 
 from rostra_history.documentdb_store import DocumentdbHistoryStore
+from rostra_history.feedback import Feedback, Rating
 from rostra_history.import_service import ImportService
 from rostra_history.imports import ImportedConversation, ImportedItem
 from rostra_history.metrics import HistoryMetrics
+from rostra_history.share_service import ShareService
 from rostra_history.sqlite_store import SqliteHistoryStore
 from rostra_history.store import HistoryStore
 
@@ -44,12 +46,18 @@ async def test_nothing_is_left_of_a_user_whose_data_is_deleted(store, user, new_
     await user.queue(word)
     imports = ImportService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=lambda: 1)
     body = json.dumps({"role": "user", "content": word})
-    items = [ImportedItem(key=key, parent_key=parent, body=body) for key, parent in (("a", ""), ("b", "a"), ("c", "a"))]
+    opinion = Feedback(rating=Rating.POSITIVE, comment=word, update_time_us=1)
+    items = [
+        ImportedItem(key=key, parent_key=parent, body=body, feedback=opinion)
+        for key, parent in (("a", ""), ("b", "a"), ("c", "a"))
+    ]
     imported = ImportedConversation(title=word, metadata={"a": word}, items=items)
     await imports.import_conversation(owner=user.owner, imported=imported)
+    shares = ShareService(store=store, metrics=HistoryMetrics(CollectorRegistry()), now_us=lambda: 1)
+    await shares.create(owner=user.owner, conversation_id=conversation_id, expire_time_us=None)
     other = new_user()
     others_id = await other.conversation("kept")
-    assert len(await places(store, user.owner)) >= 3
+    assert len(await places(store, user.owner)) >= 4
 
     await store.delete_owner(owner=user.owner)
     assert await places(store, user.owner) == set()
