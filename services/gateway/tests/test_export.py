@@ -247,7 +247,8 @@ async def test_client_that_leaves_ends_the_export_and_frees_its_slot(gateway: Ga
         conversation_id = (await client.post(PATH, json={})).json()["id"]
         many = ManyItems(services.history, count=100_000, size=10_000)
         async with client.stream("GET", f"{PATH}/{conversation_id}/export") as answer:
-            await anext(answer.aiter_bytes())
+            pieces = answer.aiter_bytes()
+            await anext(pieces)
             assert (await export(client, conversation_id)).status_code == 429
         async with asyncio.timeout(5):
             while gateway.metric("rostra_gateway_open_streams"):  # noqa: ASYNC110 - the product has no use for an event
