@@ -10,10 +10,6 @@ An item is *placed* once it has a `seq`, its rank in the thread. Items of a chai
 of a response in a conversation are placed when the response has ended well: only then do they join the conversation,
 its input together with its output, and a response that failed leaves the conversation as it was.
 
-Until it ends, a response is in a queue that knows no owners. One that runs in the background is *claimed* from there
-by a runner, for as long as a lease lasts; when the lease ends before the response does, the next runner claims it. One
-that runs for a waiting client may be claimed at a time far ahead, when whoever ran it is dead for certain.
-
 All times are microseconds since 1970, UTC. All bodies are JSON text and are never looked into here.
 """
 
@@ -220,67 +216,6 @@ class Response:
         if not items or items[-1].seq is None:
             return self
         return replace(self, leaf_id=items[-1].id, next_seq=items[-1].seq + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What it takes to run a background response, by any runner.
-
-    Attributes:
-        request_body: The body of the client's request.
-        caller: For whom it runs, as the runner's calls will tell it.
-    """
-
-    request_body: bytes
-    caller: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right of one runner to run a response for a while: the response's `attempt` is this one."""
-
-    response_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a runner gets: a response that is its own for a while.
-
-    Attributes:
-        response: The response, in progress, with the runner's `attempt`.
-        job: What it takes to run it; `None` when it ran for a waiting client, and is only to be ended.
-        tries: How many runners have claimed it and not given it back, this one included.
-    """
-
-    response: Response
-    job: Job | None
-    tries: int
-
-    @property
-    def lease(self) -> Lease:
-        """Return the runner's lease."""
-        return Lease(self.response.id, self.response.attempt)
-
-
-@dataclass(frozen=True, slots=True)
-class Renewal:
-    """What became of a runner's leases.
-
-    Attributes:
-        lost_ids: The responses that are another runner's now, have ended or were deleted, in the order asked.
-        cancelled_ids: The responses that their owner wants to be ended, in the order asked.
-    """
-
-    lost_ids: list[str]
-    cancelled_ids: list[str]
-
-    @classmethod
-    def of(cls, leases: Sequence[Lease], *, cancelled_by_id: Mapping[str, bool]) -> Self:
-        """Make the outcome for `leases`, given which responses they still hold, and whether each is to be ended."""
-        ids = list(dict.fromkeys(lease.response_id for lease in leases))
-        lost_ids = [response_id for response_id in ids if response_id not in cancelled_by_id]
-        return cls(lost_ids, [response_id for response_id in ids if cancelled_by_id.get(response_id)])
 
 
 @dataclass(frozen=True, slots=True)

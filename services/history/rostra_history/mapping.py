@@ -24,21 +24,18 @@ from rostra.history.v1.history_service_pb2 import (
 from rostra_history.branches import Fork
 from rostra_history.domain import (
     BranchPoint,
-    Claim,
     Conversation,
     ConversationChanges,
     ConversationFilter,
     ConversationTime,
     Item,
     ItemView,
-    Job,
-    Lease,
     PageRequest,
-    Renewal,
     Response,
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem
+from rostra_history.leases import Claim, Job, Lease, Renewal
 from rostra_history.search import Match
 from rostra_history.validation import page_request, parse_json
 from rostra_kit.errors import InvalidArgumentError

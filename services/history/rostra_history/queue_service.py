@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from rostra_history.domain import Claim, Lease, Renewal, Response, ResponseStatus
+from rostra_history.domain import Response, ResponseStatus
+from rostra_history.leases import Claim, Lease, Renewal
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import ResponseQueue
 from rostra_kit.errors import InvalidArgumentError

@@ -16,7 +16,6 @@ from rostra_history.domain import (
     Item,
     ItemKind,
     ItemView,
-    Job,
     Page,
     PageRequest,
     Response,
@@ -24,6 +23,7 @@ from rostra_history.domain import (
 )
 from rostra_history.drafts import NewItem, conversation_items, parsed, response_items
 from rostra_history.errors import LeaseLost
+from rostra_history.leases import Job
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.store import HistoryStore
 from rostra_history.thread import place

@@ -16,19 +16,16 @@ from typing import Protocol
 
 from rostra_history.chat_completion_store import ChatCompletionStore
 from rostra_history.domain import (
-    Claim,
     Conversation,
     ConversationChanges,
     ConversationFilter,
     Item,
-    Job,
-    Lease,
     Page,
     PageRequest,
-    Renewal,
     Response,
 )
 from rostra_history.feedback_store import FeedbackStore
+from rostra_history.leases import Claim, Job, Lease, Renewal
 from rostra_history.search import Found, Hit, Rank
 from rostra_history.share_store import ShareStore
 from rostra_history.thread import Link

@@ -11,19 +11,17 @@ from prometheus_client import CollectorRegistry
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.domain import (
     BranchPoint,
-    Claim,
     Conversation,
     ConversationChanges,
     ConversationFilter,
     Item,
     ItemView,
-    Job,
-    Lease,
     PageRequest,
     ResponseStatus,
 )
 from rostra_history.drafts import NewItem
 from rostra_history.feedback_service import FeedbackService
+from rostra_history.leases import Claim, Job, Lease
 from rostra_history.metrics import HistoryMetrics
 from rostra_history.queue_service import QueueService
 from rostra_history.service import HistoryService

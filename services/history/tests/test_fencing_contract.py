@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from rostra_history.domain import ItemKind, Lease, ResponseStatus
+from rostra_history.domain import ItemKind, ResponseStatus
 from rostra_history.drafts import NewItem, response_items
 from rostra_history.errors import LeaseLost
+from rostra_history.leases import Lease
 from rostra_history.settings import DatabaseSettings
 from support.servers import fresh_database
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from rostra_history.domain import Job, Lease
 from rostra_history.errors import ConversationNotFound, PreviousResponseNotFound, ResponseNotFound
+from rostra_history.leases import Job, Lease
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import InvalidArgumentError
 from support.servers import fresh_database

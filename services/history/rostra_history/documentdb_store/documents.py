@@ -11,8 +11,9 @@ from typing import Any
 
 from rostra_history.documentdb_store.database import Document
 from rostra_history.documentdb_store.places import first_append, first_move
-from rostra_history.domain import Conversation, Item, ItemKind, Job, Response, ResponseStatus
+from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
 from rostra_history.feedback import Feedback, Rating
+from rostra_history.leases import Job
 from rostra_history.share import Share
 from rostra_history.terms import terms_of
 from rostra_history.thread import Link

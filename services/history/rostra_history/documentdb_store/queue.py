@@ -9,8 +9,9 @@ from pymongo import ReturnDocument, UpdateMany
 from rostra_history.documentdb_store.database import Database, Document, existing
 from rostra_history.documentdb_store.documents import END_OF_RUN, WITHOUT_RUN, to_response, unfinished
 from rostra_history.documentdb_store.ending import reach_end
-from rostra_history.domain import Claim, Job, Lease, Renewal, Response, ResponseStatus
+from rostra_history.domain import Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
+from rostra_history.leases import Claim, Job, Lease, Renewal
 
 _QUEUED = {"status": ResponseStatus.QUEUED.value}
 _RUNNING = {"status": ResponseStatus.IN_PROGRESS.value, "deleting": False}

@@ -19,8 +19,9 @@ from rostra_history.documentdb_store.documents import (
 from rostra_history.documentdb_store.ending import finish
 from rostra_history.documentdb_store.items import insert_items
 from rostra_history.documentdb_store.pages import begin_beyond, item_page, unknown_start
-from rostra_history.domain import Item, ItemKind, Job, Page, PageRequest, Response, ResponseStatus
+from rostra_history.domain import Item, ItemKind, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
+from rostra_history.leases import Job
 from rostra_history.thread import unneeded
 from rostra_kit.errors import AlreadyExistsError
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import aiosqlite
 
-from rostra_history.domain import Claim, Job, Lease, Renewal, Response, ResponseStatus
+from rostra_history.domain import Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
+from rostra_history.leases import Claim, Job, Lease, Renewal
 from rostra_history.sqlite_store.database import Database
 from rostra_history.sqlite_store.rows import to_response
 

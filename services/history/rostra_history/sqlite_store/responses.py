@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import aiosqlite
 
-from rostra_history.domain import Item, Job, Page, PageRequest, Response, ResponseStatus
+from rostra_history.domain import Item, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import LeaseLost, ResponseNotFound
+from rostra_history.leases import Job
 from rostra_history.sqlite_store.database import Database
 from rostra_history.sqlite_store.items import extend_conversation
 from rostra_history.sqlite_store.rows import insert_items, page_start, to_item, to_links, to_response
