@@ -4,7 +4,7 @@ PORT ?= 8080
 DATA ?= .rostra
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt generate lock check lint typecheck verify test test-integration load clean
+.PHONY: help run fmt generate lock check lint typecheck verify test test-integration load footprint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +22,10 @@ fmt: ## Format the code
 
 ##@ Generate
 
-generate: ## Generate the gRPC stubs from protos/
+generate: ## Generate the gRPC stubs, and the chart's schema, README and goldens
 	@hack/setup dev
 	@hack/generate-protos
+	@$(PYTHON) hack/generate_chart.py
 
 lock: ## Write requirements*.lock anew (needs uv)
 	@python3 hack/lock.py
@@ -61,6 +62,10 @@ load: ## Measure what the gateway adds to a provider's time, and what background
 	@hack/setup dev
 	@$(PYTHON) tests/load/latency.py
 	@$(PYTHON) tests/load/event_log.py
+
+footprint: ## Measure what each service needs in memory and CPU
+	@hack/setup dev
+	@$(PYTHON) tests/load/footprint.py
 
 ##@ Release
 

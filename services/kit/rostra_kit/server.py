@@ -23,6 +23,9 @@ from rostra_kit.telemetry import tracing
 
 logger = logging.getLogger(__name__)
 
+# The health service that says only that the process turns, whatever its dependencies do: for probes that restart it.
+LIVE = "live"
+
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
@@ -73,6 +76,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         await health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+        await health_servicer.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         app.register(server)
         port = server.add_insecure_port(f"{settings.listen.host}:{settings.listen.port}")
         metrics_server, _ = start_http_server(

@@ -34,9 +34,13 @@ class Servicer(ChatServiceServicer):
             yield pb.StreamChatCompletionResponse(frames=str(number).encode())
             await asyncio.sleep(0.1)
 
+async def away():
+    raise ConnectionError("the database is away")
+
 @asynccontextmanager
 async def build(settings, registry):
-    yield GrpcApp(partial(add_ChatServiceServicer_to_server, Servicer()))
+    readiness = [away] if "waiting" in sys.argv else []
+    yield GrpcApp(partial(add_ChatServiceServicer_to_server, Servicer()), readiness=readiness)
     open(sys.argv[2], "w").write("closed")
 
 settings = ServiceSettings(listen=ListenSettings(port=int(sys.argv[1])), shutdown=ShutdownSettings(drain_seconds=5))
@@ -45,35 +49,44 @@ run_service("test", settings, build)
 
 
 @contextmanager
-def running_service(port: int, closed: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running_service(port: int, closed: Path, *, waiting: bool = False) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVICE, str(port), str(closed)],
+        [sys.executable, "-c", SERVICE, str(port), str(closed), *(["waiting"] if waiting else [])],
         stderr=subprocess.PIPE,
         env={**os.environ, "GRPC_VERBOSITY": "ERROR"},
     )
     try:
-        wait_serving(port)
+        wait_serving(port, "live" if waiting else "")
         yield process
     finally:
         process.kill()
         process.communicate()
 
 
-def health(port: int) -> int:
+def health(port: int, service: str = "") -> int:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5).status
+        return (
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
+        )
 
 
-def wait_serving(port: int) -> None:
+def wait_serving(port: int, service: str = "") -> None:
     give_up = time.monotonic() + 30
     while time.monotonic() < give_up:
         try:
-            if health(port) == health_pb2.HealthCheckResponse.SERVING:
+            if health(port, service) == health_pb2.HealthCheckResponse.SERVING:
                 return
         except grpc.RpcError:
             pass
         time.sleep(0.05)
     pytest.fail("the service did not become ready")
+
+
+def test_service_that_waits_for_its_dependencies_is_alive_but_not_ready(tmp_path: Path) -> None:
+    port = free_port()
+    with running_service(port, tmp_path / "closed", waiting=True):
+        assert health(port, "live") == health_pb2.HealthCheckResponse.SERVING
+        assert health(port) == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_sigterm_lets_streams_finish_and_closes_what_was_opened(tmp_path: Path) -> None:
