@@ -4,7 +4,7 @@ PORT ?= 8080
 DATA ?= .rostra
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt generate lock check lint typecheck verify test test-integration load footprint clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration load footprint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,23 @@ fmt: ## Format the code
 	@hack/setup dev
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+
+##@ Cluster
+
+kind-up: ## Make a cluster on this machine with development datastores (kind)
+	@hack/kind-up
+
+kind-down: ## Delete that cluster
+	@kind delete cluster --name rostra
+
+dev: ## Run Rostra in that cluster, and follow changes of the code (skaffold)
+	@skaffold dev --kube-context kind-rostra --port-forward=user
+
+deploy: ## Install or upgrade, and test (CONTEXT=… ENVIRONMENT=dev|staging|prod)
+	@hack/deploy
+
+undeploy: ## Remove the release; the databases stay (CONTEXT=…)
+	@helm --kube-context "$${CONTEXT:?names the context of kubectl}" -n rostra uninstall rostra --wait
 
 ##@ Generate
 
@@ -68,6 +85,12 @@ footprint: ## Measure what each service needs in memory and CPU
 	@$(PYTHON) tests/load/footprint.py
 
 ##@ Release
+
+images: ## Build the images (TAG=… REGISTRY=…)
+	@hack/images
+
+chart-package: ## Package the chart into dist/
+	@helm package charts/rostra --destination dist
 
 clean: ## Remove the environment and what tools left behind; DATA stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

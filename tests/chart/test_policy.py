@@ -7,6 +7,7 @@ import pytest
 
 from support.chart import (
     COMPONENTS,
+    ROOT,
     Manifest,
     component_of,
     least_values,
@@ -49,7 +50,8 @@ def test_pods_are_restricted(scenario: str) -> None:
         for container in [*spec["containers"], *spec.get("initContainers", [])]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
+                # Skaffold puts changed files into running containers, in development alone.
+                "readOnlyRootFilesystem": scenario != "environment-dev",
                 "capabilities": {"drop": ["ALL"]},
             }, name
             assert not any("hostPort" in port for port in container.get("ports", [])), name
@@ -211,3 +213,17 @@ def test_own_value_that_is_false_or_nothing_wins_over_the_default() -> None:
 def _bytes(quantity: str) -> int:
     units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
     return int(quantity[:-2]) * units[quantity[-2:]]
+
+
+def test_documented_footprint_is_the_defaults() -> None:
+    page = (ROOT / "docs/footprint.md").read_text()
+    cpu, requested, limited = 0, 0, 0
+    for deployment in of_kind(render(least_values()), "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        requests, limit = container["resources"]["requests"], container["resources"]["limits"]["memory"]
+        cpu += 2 * int(requests["cpu"].removesuffix("m"))
+        requested += 2 * _bytes(requests["memory"]) // 2**20
+        limited += 2 * _bytes(limit) // 2**20
+        row = f"| {component_of(deployment)} | 2 | {requests['cpu'][:-1]} m, {requests['memory'][:-2]} MiB | {limit[:-2]} MiB |"
+        assert row in page
+    assert f"**{limited / 1024:g} GiB in all** | **{cpu / 1000:g} CPU, {requested:,} MiB**" in page

@@ -58,7 +58,7 @@ _BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         nested("gateway.shutdown.terminationGracePeriodSeconds", 149),
         "gateway.shutdown.terminationGracePeriodSeconds: 149 is too short",
     ),
-    (nested("history.shutdown.drainSeconds", 31), "history.shutdown.terminationGracePeriodSeconds: 75 is too short"),
+    (nested("history.shutdown.drainSeconds", 31), "history.shutdown.terminationGracePeriodSeconds: 80 is too short"),
     (nested("chat.spot", True), "chat.spot: spot nodes leave after 120 s"),
     (nested("user.shutdown.preStopSeconds", 30), "user.shutdown.preStopSeconds: 30 must be above dns.cacheSeconds"),
     (nested("chat.autoscaling.minReplicas", 11), "chat.autoscaling: minReplicas 11 is above maxReplicas 10"),
@@ -96,6 +96,7 @@ _BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
     ({"ingress": {"enabled": True, "host": "api.example.com"}}, "ingress.alb.certificateArn: missing"),
     (nested("gatewayApi.enabled", True), "gatewayApi.parentRefs: missing"),
     (nested("user.settings.registration", "invited"), "credentials.invitationCode: no source"),
+    (nested("development.writableRoot", True), "development.writableRoot: true, and environment is not `development`"),
     (nested("networkPolicy.clients", []), "networkPolicy.clients: empty"),
 ]
 

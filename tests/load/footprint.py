@@ -1,7 +1,8 @@
 """Print what each service's process needs in memory and CPU, idle and under load: `make footprint`.
 
 The chart's requests and limits come from it. The whole stack and its callers run on this machine's loopback address,
-with the model `echo`; each load is bounded in time. CPU is in thousandths of a core, memory the largest resident set seen.
+with the model `echo`; each load is bounded in time. CPU is in thousandths of a core, memory the largest resident set
+seen.
 """
 
 import argparse

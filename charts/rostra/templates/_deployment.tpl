@@ -47,7 +47,7 @@ spec:
           image: {{ include "rostra.image" . | quote }}
           imagePullPolicy: {{ .ctx.Values.images.pullPolicy }}
           securityContext:
-            {{- include "rostra.containerSecurity" . | nindent 12 }}
+            {{- include "rostra.containerSecurity" .ctx | nindent 12 }}
           ports:
             - {name: {{ $it.portName }}, containerPort: {{ $it.port }}}
             - {name: metrics, containerPort: {{ include "rostra.metricsPort" . }}}

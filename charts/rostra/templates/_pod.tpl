@@ -8,9 +8,10 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{/* Takes the root context. */}}
 {{- define "rostra.containerSecurity" -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
+readOnlyRootFilesystem: {{ not .Values.development.writableRoot }}
 capabilities: {drop: [ALL]}
 {{- end -}}
 

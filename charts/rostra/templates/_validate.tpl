@@ -113,6 +113,9 @@
 {{- if and (eq .Values.user.settings.registration "invited") (not (include "rostra.credentialSource" (dict "credential" "invitationCode" "ctx" .))) -}}
 {{- fail "credentials.invitationCode: no source, and user.settings.registration is `invited`." -}}
 {{- end -}}
+{{- if and .Values.development.writableRoot (ne .Values.environment "development") -}}
+{{- fail "development.writableRoot: true, and environment is not `development`." -}}
+{{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) -}}
 {{- fail "networkPolicy.clients: empty, so nobody could call the API. Name the load balancer's subnets or the pods of your ingress controller." -}}
 {{- end -}}

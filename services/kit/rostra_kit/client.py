@@ -154,6 +154,8 @@ def _service_config(descriptor: ServiceDescriptor) -> dict[str, Any]:
     }
     return {
         "loadBalancingConfig": [{"round_robin": {}}],
+        # A replica that says it does not serve gets no new calls: one that leaves says so before it closes connections.
+        "healthCheckConfig": {"serviceName": ""},
         "methodConfig": [{"name": repeatable, "retryPolicy": retry_policy}] if repeatable else [],
         "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
     }

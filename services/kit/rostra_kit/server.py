@@ -102,8 +102,13 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
     logger.info("stopped")
 
 
-def new_server(registry: CollectorRegistry) -> grpc.aio.Server:
-    """Return a server with the interceptor and the options that all services share; it listens nowhere yet."""
+def new_server(registry: CollectorRegistry, *, max_connection_age_seconds: float = 300) -> grpc.aio.Server:
+    """Return a server with the interceptor and the options that all services share; it listens nowhere yet.
+
+    Args:
+        registry: Takes the metrics of its RPCs.
+        max_connection_age_seconds: Age at which a client has to connect, and so to resolve, anew; give or take a tenth.
+    """
     return grpc.aio.server(
         interceptors=[ServerInterceptor(RpcMetrics(registry))],
         options=[
@@ -113,7 +118,7 @@ def new_server(registry: CollectorRegistry) -> grpc.aio.Server:
             # The clients' keepalive, see rostra_kit.client, stays below what counts as abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             # Connections are renewed so that replicas added later get their share; the grace outlasts any stream.
-            ("grpc.max_connection_age_ms", 300_000),
+            ("grpc.max_connection_age_ms", round(max_connection_age_seconds * 1000)),
             ("grpc.max_connection_age_grace_ms", 3_600_000),
         ],
     )

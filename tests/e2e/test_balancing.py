@@ -1,0 +1,147 @@
+"""Clients balance over all pods behind a name, find new ones by themselves, and lose no call when one leaves."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from rostra.user.v1 import user_service_pb2 as pb
+from rostra.user.v1.user_service_pb2_grpc import (
+    UserServiceServicer,
+    UserServiceStub,
+    add_UserServiceServicer_to_server,
+)
+from rostra_kit.client import ServiceClient
+from rostra_kit.ports import free_port
+from rostra_kit.server import new_server
+from rostra_kit.settings import ServiceAddress
+from support.name_server import NameServer, name_server
+
+pytestmark = pytest.mark.e2e
+
+_NAME = "rostra-user.rostra.svc.cluster.test"
+_AGE_SECONDS = 2.0
+_GRACE_SECONDS = 6.0
+# The client resolves at most every 5 s; ages vary by a tenth; the rest is for a busy machine.
+_FOUND_WITHIN_SECONDS = 1.1 * _AGE_SECONDS + 5 + 3
+_CALLS, _AT_ONCE = 1500, 20
+_SERVICE = pb.DESCRIPTOR.services_by_name["UserService"]
+
+
+class Backend(UserServiceServicer):
+    """A replica that counts its calls."""
+
+    def __init__(self, name: str, tally: Counter[str]) -> None:
+        self._name, self._tally = name, tally
+
+    async def ListSigningKeys(
+        self, request: pb.ListSigningKeysRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListSigningKeysResponse:
+        self._tally[self._name] += 1
+        return pb.ListSigningKeysResponse()
+
+
+class Service:
+    """A headless service: replicas on addresses of their own, all on one port, behind one name."""
+
+    def __init__(self, names: NameServer) -> None:
+        self.tally: Counter[str] = Counter()
+        self.port = free_port()
+        self._names = names
+        self._servers: dict[str, grpc.aio.Server] = {}
+        self._health: dict[str, health.aio.HealthServicer] = {}
+
+    async def start(self, *addresses: str) -> None:
+        """Start replicas, and let the name have them."""
+        for address in addresses:
+            server = new_server(CollectorRegistry(), max_connection_age_seconds=_AGE_SECONDS)
+            add_UserServiceServicer_to_server(Backend(address, self.tally), server)
+            self._health[address] = health.aio.HealthServicer()
+            health_pb2_grpc.add_HealthServicer_to_server(self._health[address], server)
+            assert server.add_insecure_port(f"{address}:{self.port}") == self.port
+            await server.start()
+            await self._health[address].set("", health_pb2.HealthCheckResponse.SERVING)
+            self._servers[address] = server
+        self._names.set(_NAME, self._servers)
+
+    async def stop(self, address: str, *, after_seconds: float) -> None:
+        """Take a replica's address away, and end it a little later, as a pod does that is told to leave."""
+        server = self._servers.pop(address)
+        self._names.set(_NAME, self._servers)
+        await self._health[address].enter_graceful_shutdown()
+        await asyncio.sleep(after_seconds)
+        started = time.monotonic()
+        await server.stop(_GRACE_SECONDS)
+        assert time.monotonic() - started < _GRACE_SECONDS - 1, "nobody holds a replica back that has no calls"
+
+    async def close(self) -> None:
+        """End all replicas."""
+        await asyncio.gather(*(server.stop(0) for server in self._servers.values()))
+
+
+@asynccontextmanager
+async def service_and_client() -> AsyncIterator[tuple[Service, ServiceClient]]:
+    """Yield a service without replicas, and a client of its name."""
+    async with AsyncExitStack() as stack:
+        names = await stack.enter_async_context(name_server())
+        service = Service(names)
+        stack.push_async_callback(service.close)
+        address = ServiceAddress(target=f"dns://{names.authority}/{_NAME}:{service.port}")
+        yield service, await stack.enter_async_context(ServiceClient(UserServiceStub, _SERVICE, address))
+
+
+async def call(client: ServiceClient, calls: int) -> None:
+    """Make calls, some at once; each must succeed."""
+
+    async def some() -> None:
+        for _ in range(calls // _AT_ONCE):
+            await client.call(client.stub.ListSigningKeys, pb.ListSigningKeysRequest())
+
+    await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
+
+
+async def spread(client: ServiceClient, service: Service) -> Counter[str]:
+    """Return how many of many calls each replica had."""
+    service.tally.clear()
+    await call(client, _CALLS)
+    return Counter(service.tally)
+
+
+async def seconds_until_found(client: ServiceClient, service: Service, addresses: set[str]) -> float:
+    """Return after how many seconds of calling each of these replicas had calls."""
+    service.tally.clear()
+    started = time.monotonic()
+    async with asyncio.timeout(_FOUND_WITHIN_SECONDS):
+        while not addresses <= service.tally.keys():
+            await call(client, _AT_ONCE)
+            await asyncio.sleep(0.05)
+    return time.monotonic() - started
+
+
+def assert_even(tally: Counter[str], addresses: set[str]) -> None:
+    """Fail unless each replica had its share, give or take a fifth."""
+    assert tally.keys() == addresses
+    share = tally.total() / len(addresses)
+    assert all(abs(calls - share) <= 0.2 * share for calls in tally.values()), tally
+
+
+async def test_load_spreads_over_one_then_three_then_two_replicas() -> None:
+    one, two, three = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+    async with service_and_client() as (service, client):
+        await service.start(one)
+        assert_even(await spread(client, service), {one})
+        await service.start(two, three)
+        assert await seconds_until_found(client, service, {one, two, three}) <= _FOUND_WITHIN_SECONDS
+        assert_even(await spread(client, service), {one, two, three})
+        # A replica leaves in the middle of calls, none of which fails.
+        leaving = asyncio.create_task(service.stop(two, after_seconds=0.5))
+        while not leaving.done():
+            await call(client, _AT_ONCE)
+        await leaving
+        assert_even(await spread(client, service), {one, three})
