@@ -224,6 +224,6 @@ def test_documented_footprint_is_the_defaults() -> None:
         cpu += 2 * int(requests["cpu"].removesuffix("m"))
         requested += 2 * _bytes(requests["memory"]) // 2**20
         limited += 2 * _bytes(limit) // 2**20
-        row = f"| {component_of(deployment)} | 2 | {requests['cpu'][:-1]} m, {requests['memory'][:-2]} MiB | {limit[:-2]} MiB |"
-        assert row in page
+        each = f"{requests['cpu'][:-1]} m, {requests['memory'][:-2]} MiB | {limit[:-2]} MiB"
+        assert f"| {component_of(deployment)} | 2 | {each} |" in page
     assert f"**{limited / 1024:g} GiB in all** | **{cpu / 1000:g} CPU, {requested:,} MiB**" in page

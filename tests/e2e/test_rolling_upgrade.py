@@ -5,6 +5,7 @@ import itertools
 import os
 import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -64,13 +65,17 @@ class Load:
                 return
             call = kinds[turn % len(kinds)]
             name = call.__name__.strip("_")
+            http, started = self._client(), time.monotonic()
             try:
-                wrong = await call(self._client())
+                wrong = await call(http)
             except httpx.TransportError as error:
                 wrong = repr(error)
             self.calls[name] += 1
             if wrong:
-                self.failures.append(f"{name}: {wrong}")
+                took = time.monotonic() - started
+                self.failures.append(
+                    f"{name} through {http.base_url}: {wrong} after {took:.1f} s; {self._cluster.told}"
+                )
 
     def _client(self) -> httpx.AsyncClient:
         urls = self._cluster.gateway_urls()

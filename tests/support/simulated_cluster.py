@@ -122,6 +122,7 @@ class Cluster:
         secrets: The value of each variable that the chart takes from a Secret.
         overrides: Variables that win over the chart's, by component: embedded stores need some.
         behind: Gateways that the load balancer sends requests to.
+        told: What happened to which pod, and when, for whoever wonders about a failure.
     """
 
     manifests: list[Manifest]
@@ -133,6 +134,7 @@ class Cluster:
     pods: dict[str, list[Pod]] = field(default_factory=dict)
     gone: list[Pod] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     _ports: dict[str, int] = field(default_factory=dict)
     _made: int = 0
 
@@ -165,6 +167,7 @@ class Cluster:
             await new.start(self.timing)
             self.pods[component].remove(old)
             self.gone.append(old)
+            self._tell(f"{component} {old.address} leaves for {new.address}")
             self._forget_later(component)
             leaving.append(asyncio.create_task(old.leave(self.timing)))
         await asyncio.gather(*leaving)
@@ -198,7 +201,11 @@ class Cluster:
     def _component(self, name: str) -> str:
         return name.removesuffix(_DOMAIN).removeprefix("rostra-")
 
+    def _tell(self, what: str) -> None:
+        self.told.append(f"{asyncio.get_running_loop().time():.1f} {what}")
+
     def _publish(self, component: str, addresses: list[str]) -> None:
+        self._tell(f"{component} is known at {addresses}")
         if component == "gateway":
             self.behind = addresses
         else:
