@@ -4,7 +4,7 @@ PORT ?= 8080
 DATA ?= .rostra
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration load footprint clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load footprint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ test-integration: ## Install real databases where they can be had, then run the 
 	@hack/setup dev
 	@hack/install-servers
 	@.venv/bin/pytest -m integration
+
+test-e2e: ## Run the golden journey on a real cluster (CONTEXT=… TAG=… REGISTRY=…)
+	@hack/setup dev
+	@ROSTRA_E2E_CONTEXT="$${CONTEXT:?names the context of kubectl to test on}" ROSTRA_E2E_TAG="$$TAG" \
+	    ROSTRA_E2E_REGISTRY="$$REGISTRY" .venv/bin/pytest tests/e2e_cluster
 
 load: ## Measure what the gateway adds to a provider's time, and what background responses cost
 	@hack/setup dev

@@ -1,0 +1,136 @@
+"""A release of the chart on a real cluster, for `make test-e2e`."""
+
+import base64
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import helm_python
+import httpx
+from kubernetes import client as kubernetes
+from kubernetes import config as kubernetes_config
+
+from rostra_kit.ports import free_port
+from support.chart import CHART, ROOT, merged, read_values
+from support.stack import register
+
+NAMESPACE = "rostra"
+RELEASE = "rostra"
+_DATASTORES, _SIGNING_KEYS = "rostra-datastores", "rostra-signing-keys"
+_INSTALL_SECONDS = 600
+
+
+@dataclass(slots=True)
+class ClusterRelease:
+    """An installed release.
+
+    Attributes:
+        context: The context of kubectl.
+        url: Where the gateway is reached from here, without `/v1`.
+        api_key: A key of an account made for the tests.
+    """
+
+    context: str
+    url: str
+    api_key: str = ""
+
+    @classmethod
+    @contextmanager
+    def installed(cls, context: str) -> Iterator["ClusterRelease"]:
+        """Install the release in the cluster of `context`, reach it by a forwarded port, and remove it at the end."""
+        kubernetes_config.load_kube_config(context=context)
+        release = cls(context, f"http://127.0.0.1:{free_port()}")
+        assert not release._exists(), f"{RELEASE} is installed in {NAMESPACE} of {context} already; remove it first"
+        try:
+            release.helm(lambda helm: helm.install(str(CHART), RELEASE, release.values(), **_WAITING))
+            with release._forwarded():
+                release.api_key = register(release.url).api_key
+                yield release
+        finally:
+            release.helm(lambda helm: helm.uninstall(RELEASE, ignore_not_found=True, wait="watcher", timeout=300))
+
+    def values(self, **more: Any) -> dict[str, Any]:
+        """Return the development values with two pods each, and `more` over them."""
+        image = {"tag": os.environ.get("ROSTRA_E2E_TAG", ""), "registry": os.environ.get("ROSTRA_E2E_REGISTRY", "")}
+        own = {
+            "images": image,
+            "development": {"writableRoot": False},
+            "defaults": {"replicas": 2},
+            "gateway": {"settings": {"addressLimits": {"requestsPerMinute": 1_000_000, "signInsPerMinute": 1000}}},
+        }
+        return merged(merged(read_values(ROOT / "k8s/environments/dev/values.yaml"), own), more)
+
+    def helm(self, use: Callable[[helm_python.Config], Any]) -> Any:
+        """Use Helm on this cluster."""
+        with helm_python.Config(namespace=NAMESPACE, kube_context=self.context) as helm:
+            return use(helm)
+
+    def upgrade(self, values: dict[str, Any]) -> None:
+        """Upgrade the release and wait for it."""
+        self.helm(lambda helm: helm.upgrade(str(CHART), RELEASE, values, **_WAITING))
+
+    def pods(self, component: str) -> list[Any]:
+        """Return a component's pods that are not leaving."""
+        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
+        found = kubernetes.CoreV1Api().list_namespaced_pod(NAMESPACE, label_selector=selector).items
+        return [pod for pod in found if pod.metadata.deletion_timestamp is None]
+
+    def delete_pod(self, name: str, *, grace_seconds: int | None = None) -> None:
+        """Tell a pod to leave, or kill it with a grace of 0."""
+        kubernetes.CoreV1Api().delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=grace_seconds)
+
+    def secret(self, name: str) -> dict[str, str]:
+        """Return what a Secret holds."""
+        data = kubernetes.CoreV1Api().read_namespaced_secret(name, NAMESPACE).data
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    @contextmanager
+    def other_secret(self, name: str, data: dict[str, str]) -> Iterator[None]:
+        """Let a Secret exist while the context is open."""
+        api = kubernetes.CoreV1Api()
+        metadata = kubernetes.V1ObjectMeta(name=name)
+        api.create_namespaced_secret(NAMESPACE, kubernetes.V1Secret(metadata=metadata, string_data=data))
+        try:
+            yield
+        finally:
+            api.delete_namespaced_secret(name, NAMESPACE)
+
+    def _exists(self) -> bool:
+        return bool(self.helm(lambda helm: [each for each in helm.list(all_states=True) if each["name"] == RELEASE]))
+
+    @contextmanager
+    def _forwarded(self) -> Iterator[None]:
+        """Reach the gateway's pods from here. A forwarded port dies with its pod: it is opened again until the end."""
+        port = self.url.rpartition(":")[2]
+        command = ["kubectl", "--context", self.context, "-n", NAMESPACE, "port-forward"]
+        script = f"while true; do {' '.join([*command, f'svc/{RELEASE}-gateway', f'{port}:8080'])}; sleep 0.2; done"
+        with subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True) as process:
+            try:
+                eventually(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, within_seconds=60)
+                yield
+            finally:
+                os.killpg(process.pid, 15)
+
+
+_WAITING: dict[str, Any] = {"wait": "watcher", "timeout": _INSTALL_SECONDS}
+
+
+def eventually(check: Callable[[], bool], *, within_seconds: float) -> None:
+    """Ask until `check` says yes; an HTTP client's error is a no.
+
+    Raises:
+        TimeoutError: It did not in time.
+    """
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        try:
+            if check():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise TimeoutError(f"not within {within_seconds} s")
