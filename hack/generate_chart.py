@@ -35,7 +35,18 @@ MANAGED = {
     *("environment", "log_level", "listen", "shutdown", "target", "url", "signing_keys_directory", "invitation_code"),
     *("tls_ca_file", "migrate_on_start", "catalogue_file"),
 }
-KEPT = ("type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "default", "description")
+KEPT = (
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "default",
+    "description",
+)
 BEGIN, END = "<!-- values -->", "<!-- end of values -->"
 
 

@@ -141,6 +141,15 @@ def test_gateway_behind_load_balancers_believes_as_many_proxies(values: dict[str
     assert name not in environment(deployment_of(least_values(), "gateway"))
 
 
+def test_gateway_knows_where_people_reach_it() -> None:
+    name, alb = "ROSTRA_GATEWAY_PUBLIC_URL", {"certificateArn": "arn:aws:acm:eu:1:certificate/1"}
+    ingress = least_values(ingress={"enabled": True, "host": "api.example.com", "alb": alb})
+    assert environment(deployment_of(ingress, "gateway"))[name] == "https://api.example.com"
+    own = merged(ingress, nested("gateway.settings.publicUrl", "https://chat.example.com"))
+    assert environment(deployment_of(own, "gateway"))[name] == "https://chat.example.com"
+    assert name not in environment(deployment_of(least_values(), "gateway"))
+
+
 def test_migration_needs_no_more_than_its_database(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for job in of_kind(render_scenario(scenario), "Job"):
         for name, value in environment(job).items():
@@ -179,4 +188,4 @@ def _other(field: dict[str, Any]) -> Any:
     if field["type"] in ("integer", "number"):
         ceiling = field.get("maximum", float("inf"))
         return min(ceiling, (field.get("default") or 0) + 1) if ceiling != field.get("default") else ceiling - 1
-    return "something"
+    return "https://api.example.com" if "pattern" in field else "something"

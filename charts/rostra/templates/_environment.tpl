@@ -29,6 +29,11 @@
 {{- if and (eq .component "gateway") $root.ingress.enabled (not (hasKey (default dict $root.gateway.settings.request) "trustedProxies")) }}
 - {name: ROSTRA_GATEWAY_REQUEST__TRUSTED_PROXIES, value: {{ ternary "2" "1" $root.ingress.alb.cloudFront | quote }}}
 {{- end }}
+{{- if and (eq .component "gateway") (not $root.gateway.settings.publicUrl) }}
+{{- with include "rostra.publicUrl" .ctx }}
+- {name: ROSTRA_GATEWAY_PUBLIC_URL, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
 {{- if eq .component "chat" }}
 {{- with $root.provider.baseUrl }}
 - {name: OPENAI_BASE_URL, value: {{ . | quote }}}
@@ -43,6 +48,15 @@
 {{- if and $root.caBundle.configMap (has .component (list "user" "history")) }}
 - {name: ROSTRA_{{ upper .component }}_DATABASE__TLS_CA_FILE, value: /etc/rostra/ca/ca.pem}
 {{- end }}
+{{- end -}}
+
+{{/* Where people reach the gateway, when the chart knows; takes the root context. */}}
+{{- define "rostra.publicUrl" -}}
+{{- if .Values.ingress.enabled -}}
+https://{{ .Values.ingress.host }}
+{{- else if and .Values.gatewayApi.enabled .Values.gatewayApi.hostnames -}}
+https://{{ first .Values.gatewayApi.hostnames }}
+{{- end -}}
 {{- end -}}
 
 {{/* Settings as the service's variables: {request: {maxSeconds: 60}} is …REQUEST__MAX_SECONDS=60. Takes prefix, settings. */}}
