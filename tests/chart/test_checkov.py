@@ -16,8 +16,6 @@ _DECIDED = {
     "CKV_K8S_35": "services read secrets from variables; the only files are signing keys",
     "CKV_K8S_43": "releases may pin images by digest; the default is the chart's version",
     "CKV_K8S_15": "images of a version never change, so nodes need not ask each time",
-    "CKV_K8S_21": "the release's namespace is the user's to name",
-    "CKV2_K8S_6": "checkov does not match policies by labels over several documents",
     "CKV_K8S_8": "a Job and a test pod end by themselves",
     "CKV_K8S_9": "a Job and a test pod end by themselves",
 }
