@@ -42,6 +42,18 @@ def test_every_locked_line_has_hashes() -> None:
     assert [line for line in installs if "--require-hashes" not in line and "--no-build-isolation" not in line] == []
 
 
+def test_packages_bring_all_their_files() -> None:
+    """What lies in a package but is not named as its data is missing from images alone: elsewhere the tree is used."""
+    for component in (*COMPONENTS, "kit"):
+        project = tomllib.loads((ROOT / f"services/{component}/pyproject.toml").read_text())
+        patterns = project["tool"]["setuptools"]["package-data"]["*"]
+        package = ROOT / f"services/{component}/rostra_{component}"
+        files = [path for path in package.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+        assert [path for path in files if not any(path.match(pattern) for pattern in patterns)] == []
+        # A folder is a package, or its files are not found.
+        assert [path.parent for path in files if not (path.parent / "__init__.py").exists()] == []
+
+
 def test_images_run_as_the_charts_user_and_without_a_shell() -> None:
     users = re.findall(r"^USER (\S+)$", _DOCKERFILE, re.MULTILINE)
     assert users[-1] == users[0] == "10001:10001"

@@ -171,6 +171,24 @@ def test_names_are_unique_and_short(scenario: str) -> None:
     assert all(len(name.partition("/")[2]) <= 63 for name in names)
 
 
+def test_two_releases_in_one_namespace_do_not_meet() -> None:
+    one, other = (render(least_values(), release=release) for release in ("one", "other"))
+    assert not {name_of(each) for each in one} & {name_of(each) for each in other}
+    pods = [template["metadata"]["labels"] for template in pod_templates(other).values()]
+    for each in of_kind(one, "Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy"):
+        selector = each["spec"].get("podSelector") or each["spec"]["selector"]
+        labels = selector.get("matchLabels", selector)
+        assert not any(labels.items() <= pod.items() for pod in pods), name_of(each)
+
+
+@pytest.mark.parametrize("release", ["rostra", "a", "a-very-long-name-of-a-release-that-goes-on-and-on"])
+def test_names_begin_with_the_release(release: str) -> None:
+    names = {each["metadata"]["name"] for each in render(least_values(), release=release)}
+    assert all(name.startswith(release[:40]) for name in names)
+    assert all(len(name) <= 63 for name in names)
+    assert {each["metadata"]["name"] for each in render(least_values(fullnameOverride="x"))} >= {"x-chat", "x-user"}
+
+
 def test_services_select_their_pods_and_keep_the_pods_ports(scenario: str) -> None:
     manifests = render_scenario(scenario)
     deployments = {component_of(each): each for each in of_kind(manifests, "Deployment")}

@@ -62,20 +62,20 @@ def loaded_chart() -> Iterator[helm_python.Chart]:
         yield chart
 
 
-def render_files(values: Values, *, namespace: str = NAMESPACE) -> dict[str, str]:
+def render_files(values: Values, *, release: str = RELEASE) -> dict[str, str]:
     """Render every template and return the texts by path below the chart's folder.
 
     Raises:
         helm_python.HelmError: The values are refused.
     """
     with loaded_chart() as chart:
-        rendered = chart.render(dict(values), name=RELEASE, namespace=namespace)
+        rendered = chart.render(dict(values), name=release, namespace=NAMESPACE)
     return {path.removeprefix("rostra/"): text for path, text in rendered.items()}
 
 
-def render(values: Values, *, namespace: str = NAMESPACE) -> list[Manifest]:
+def render(values: Values, *, release: str = RELEASE) -> list[Manifest]:
     """Render the chart and return its objects, hooks and tests included."""
-    files = render_files(values, namespace=namespace)
+    files = render_files(values, release=release)
     texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]
     return [found for text in texts for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
 
