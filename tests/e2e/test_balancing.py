@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import grpc
 import pytest
@@ -31,6 +31,7 @@ _GRACE_SECONDS = 6.0
 # The client resolves at most every 5 s; ages vary by a tenth; the rest is for a busy machine.
 _FOUND_WITHIN_SECONDS = 1.1 * _AGE_SECONDS + 5 + 3
 _CALLS, _AT_ONCE = 1500, 20
+_LEAVING = 8
 _SERVICE = pb.DESCRIPTOR.services_by_name["UserService"]
 
 
@@ -139,9 +140,23 @@ async def test_load_spreads_over_one_then_three_then_two_replicas() -> None:
         await service.start(two, three)
         assert await seconds_until_found(client, service, {one, two, three}) <= _FOUND_WITHIN_SECONDS
         assert_even(await spread(client, service), {one, two, three})
-        # A replica leaves in the middle of calls, none of which fails.
-        leaving = asyncio.create_task(service.stop(two, after_seconds=0.5))
-        while not leaving.done():
-            await call(client, _AT_ONCE)
-        await leaving
+        await service.stop(two, after_seconds=0.5)
         assert_even(await spread(client, service), {one, three})
+
+
+async def test_replicas_that_leave_one_after_another_lose_no_call_under_load() -> None:
+    addresses = [f"127.0.0.{number}" for number in range(10, 10 + _LEAVING + 1)]
+    async with service_and_client() as (service, client):
+        await service.start(*addresses)
+        await seconds_until_found(client, service, set(addresses))
+        service.tally.clear()
+        load = asyncio.create_task(call(client, _CALLS * 10))
+        for address in addresses[:-1]:
+            await service.stop(address, after_seconds=0.2)
+            if load.done():
+                load.result()
+                pytest.fail("the load ended before the replicas had left")
+        load.cancel()
+        with suppress(asyncio.CancelledError):
+            await load
+        assert service.tally[addresses[-1]] > _CALLS / (_LEAVING + 1)
