@@ -1,28 +1,35 @@
 """Print what each service's process needs in memory and CPU, idle and under load: `make footprint`.
 
 The chart's requests and limits come from it. The whole stack and its callers run on this machine's loopback address,
-with the model `echo`; each load is bounded in time. CPU is in thousandths of a core, memory the largest resident set
-seen.
+with the model `echo`; each load is bounded in time. With --databases user and history use MySQL and a MongoDB-wire
+server, as in production, where hack/install-servers has put them. CPU is in thousandths of a core, memory the largest
+resident set seen.
 """
 
 import argparse
 import asyncio
 import os
-import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import aiohttp
-from latency import ADDRESS_LIMIT, UNLIMITED, lift_limits
+from latency import ADDRESS_LIMIT, TESTS, UNLIMITED
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from rostra_stack.child import Child
 from rostra_stack.config import StackConfig
 from rostra_stack.local_account import local_api_key
 from rostra_stack.stack import Stack
+
+sys.path.insert(0, str(TESTS))
+from support.mongodb_server import mongodb_server
+from support.server_database import fresh_database
+from support.sql_server import mysql_server
 
 SAMPLE_SECONDS = 0.5
 ENVIRONMENT = ADDRESS_LIMIT | {
@@ -45,10 +52,27 @@ def cpu_seconds(child: Child) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def lift_streams(data: Path) -> None:
-    """Let one account have as many streams as the measurement opens."""
-    with closing(sqlite3.connect(data / "user.sqlite3")) as database, database:
-        database.execute("UPDATE plans SET concurrent_streams = ?", (UNLIMITED,))
+@contextmanager
+def databases(data: Path, *, as_in_production: bool) -> Iterator[dict[str, str]]:
+    """Yield the variables that name user's and history's databases: servers' own, or files in the folder."""
+    if not as_in_production:
+        yield {"ROSTRA_USER_DATABASE__URL": f"sqlite+aiosqlite:///{data}/user.sqlite3"}
+        return
+    with ExitStack() as stack:
+        mysql, mongodb = (stack.enter_context(server()) for server in (mysql_server, mongodb_server))
+        yield {
+            "ROSTRA_USER_DATABASE__URL": stack.enter_context(fresh_database(mysql)),
+            "ROSTRA_USER_DATABASE__MIGRATE_ON_START": "true",
+            "ROSTRA_HISTORY_DATABASE__URL": stack.enter_context(fresh_database(mongodb)),
+        }
+
+
+async def lift_limits(database_url: str) -> None:
+    """Let one account do all that the measurement does."""
+    names = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
+    engine = create_async_engine(database_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"UPDATE plans SET {', '.join(f'{name} = {UNLIMITED}' for name in names)}"))
 
 
 async def measure(name: str, stack: Stack, load: Load, *, callers: int, seconds: float) -> None:
@@ -83,13 +107,15 @@ async def idle_second() -> None:
     await asyncio.sleep(1)
 
 
-async def main(seconds: float) -> None:
+async def main(seconds: float, *, as_in_production: bool) -> None:
     """Measure an idle stack, then one load after the other."""
-    with tempfile.TemporaryDirectory() as data:
-        config = StackConfig(data=Path(data), port=0, environment=ENVIRONMENT)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        databases(Path(data), as_in_production=as_in_production) as stores,
+    ):
+        config = StackConfig(data=Path(data), port=0, environment=ENVIRONMENT | stores)
         async with Stack(config) as stack:
-            lift_limits(config.data)
-            lift_streams(config.data)
+            await lift_limits(stores["ROSTRA_USER_DATABASE__URL"])
             gateway = stack.gateway_urls[0]
             headers = {"authorization": f"Bearer {await local_api_key(gateway, config.data)}"}
             connector = aiohttp.TCPConnector(limit=0)
@@ -123,4 +149,6 @@ async def main(seconds: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print what each service needs.")
     parser.add_argument("--seconds", type=float, default=15, help="time of each load (default: %(default)s)")
-    asyncio.run(main(parser.parse_args().seconds))
+    parser.add_argument("--databases", action="store_true", help="use MySQL and a MongoDB-wire server")
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.seconds, as_in_production=arguments.databases))
