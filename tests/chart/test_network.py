@@ -44,6 +44,9 @@ _OUTSIDE = [
     Party("instance-metadata", "169.254.169.254"),
     Party("pod-identity", "169.254.170.23"),
 ]
+# A pod of the release that no policy names: a component that somebody adds and forgets.
+_RELEASE = {"app.kubernetes.io/name": "rostra", "app.kubernetes.io/instance": "rostra"}
+_UNNAMED = Party("unnamed", "10.0.3.1", NAMESPACE, {**_RELEASE, "app.kubernetes.io/component": "unnamed"})
 _TRIED = [(port, "TCP") for port in (53, 80, 443, 3306, 4317, 6379, 8000, 8080, _METRICS, 15008, 27017, 50051)] + [
     (53, "UDP")
 ]
@@ -57,7 +60,7 @@ def parties(manifests: list[dict[str, Any]]) -> list[Party]:
     for number, template in enumerate(pod_templates(manifests).values()):
         labels = template["metadata"]["labels"]
         ours.append(Party(labels["app.kubernetes.io/component"], f"10.0.2.{number + 1}", NAMESPACE, labels))
-    return ours + _OUTSIDE
+    return [*ours, _UNNAMED, *_OUTSIDE]
 
 
 def flows(manifests: list[dict[str, Any]], ours: set[str]) -> set[Flow]:
@@ -94,7 +97,7 @@ def needed() -> set[Flow]:
     return flows | {(component, "prometheus", 4317, "TCP") for component in COMPONENTS}
 
 
-_OURS = {*COMPONENTS, "migration", "test"}
+_OURS = {*COMPONENTS, "migration", "test", "unnamed"}
 
 
 def test_needed_flows_pass_and_no_other_does() -> None:
