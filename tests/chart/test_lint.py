@@ -1,10 +1,23 @@
 """Helm's own checks of the chart."""
 
+import tarfile
+from pathlib import Path
+
 import helm_python
 import pytest
 import yaml
 
-from support.chart import CHART, NAMESPACE, least_values, read_values, render_files, scenarios
+from support.chart import (
+    CHART,
+    NAMESPACE,
+    least_values,
+    loaded_chart,
+    pod_templates,
+    read_values,
+    render,
+    render_files,
+    scenarios,
+)
 
 
 @pytest.mark.parametrize("kube_version", ["1.30.0", "1.37.0"])
@@ -20,11 +33,19 @@ def test_kubernetes_older_than_what_the_chart_uses_is_refused() -> None:
     assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == ">=1.30.0-0"
 
 
-def test_package_holds_no_scenarios(tmp_path: object) -> None:
-    with helm_python.Chart.load(str(CHART)) as chart:
-        archive = chart.save(str(tmp_path))
-    with helm_python.Chart.load(archive) as packaged:
-        assert "rostra/templates/validate.yaml" in packaged.render(least_values(), name="rostra", namespace="rostra")
+def test_images_that_are_announced_are_the_ones_that_run() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    announced = {each["image"] for each in yaml.safe_load(chart["annotations"]["artifacthub.io/images"])}
+    pods = pod_templates(render(least_values())).values()
+    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == announced
+
+
+def test_package_holds_the_chart_alone(tmp_path: Path) -> None:
+    with loaded_chart() as chart, tarfile.open(chart.save(str(tmp_path))) as archive:
+        names = {name.removeprefix("rostra/") for name in archive.getnames()}
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md", "UPGRADE.md", "files/api_test.py"} <= names
+    assert {name.partition("/")[0] for name in names} <= {path.name for path in CHART.iterdir()} - {"ci"}
+    assert "values.schema.yaml" not in names
 
 
 def test_notes_say_what_to_do_next(scenario: str) -> None:
