@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 # A quarter of the chart's times: gRPC's own pause of 5 s between two resolutions does not shrink with them.
 _SCALE = 0.25
 # How long an ALB goes on sending requests to a target that it is told to drop; well within the gateway's preStop.
-_LOAD_BALANCER_SECONDS = 10
+_LOAD_BALANCER_SECONDS = 5
 _CALLERS, _LEAST_CALLS = 12, 1000
 _UNLIMITED = 1_000_000_000
 _WORDS = " ".join(f"word-{number}" for number in range(20))
