@@ -103,7 +103,7 @@ async def test_log_of_another_length_takes_nothing_and_says_so(log):
 
 async def test_log_ends_a_while_after_its_last_event(log, redis):
     await log.append([addition(0, 1)])
-    await redis.pexpire(EVENTS, 5)
+    await redis.expire(EVENTS, 5)
     await log.append([addition(1, 1)])
 
     assert 50 < await redis.ttl(EVENTS) <= 60
