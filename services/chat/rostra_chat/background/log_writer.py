@@ -100,10 +100,8 @@ class LogWriter:
             return False
         self._is_down = False
         self._metrics.log_writes.inc()
-        for (run_log, addition), length in zip(pairs, lengths, strict=True):
-            run_log.note(length)
-            if length == addition.length + len(addition.frames):
-                self._metrics.log_events.inc(len(addition.frames))
+        for (run_log, _), length in zip(pairs, lengths, strict=True):
+            self._metrics.log_events.inc(run_log.note(length))
         self._forget_written()
         # What may not be written yet waits a little: a lease is renewed every few seconds.
         return bool(pairs)

@@ -86,19 +86,24 @@ class RunLog:
             is_last=self._is_ended,
         )
 
-    def note(self, length: int | None) -> None:
-        """Take note of the log's length after an attempt to append; `None` where the log is a newer attempt's.
+    def note(self, length: int | None) -> int:
+        """Take note of the log's length after an attempt to append, and return how many events it has more than before.
+
+        The length is `None` where the log is a newer attempt's.
 
         A log that is shorter than it was lost its events with Redis; one that is longer has some whose arrival was not
         heard of. From either on it goes on with what is in memory.
         """
+        more = 0
         if length is None or length > len(self._frames):
             self.is_over = True
             self._on_over()
         else:
+            more = max(0, length - self._length)
             self._is_shorter = length < self._length
             self._length = length
         self._note_written()
+        return more
 
     def _note_written(self) -> None:
         if self.is_written:
