@@ -122,6 +122,8 @@ async def own_stack(
     environment: Mapping[str, str] | None = None,
     gateways: int = 1,
     chats: int = 1,
+    histories: int = 1,
+    users: int = 1,
 ) -> AsyncIterator[Stack]:
     """Run a stack; without a provider it has the model `echo` alone.
 
@@ -129,7 +131,7 @@ async def own_stack(
         data: Its folder; a second stack on the same folder finds what the first one stored.
         provider: Where its models come from; it must be running.
         environment: Settings beside or over those of every test's stack.
-        gateways: Number of gateways, likewise `chats`.
+        gateways: Number of gateways, likewise `chats`, `histories` and `users`.
 
     Raises:
         AssertionError: A process did not start; the message has the end of each log, and ends with its name.
@@ -142,7 +144,13 @@ async def own_stack(
         "OPENAI_API_KEY": "sk-scripted" if provider else "",
     }
     config = StackConfig(
-        data=data, port=0, gateways=gateways, chats=chats, environment=settings | dict(environment or {})
+        data=data,
+        port=0,
+        gateways=gateways,
+        chats=chats,
+        histories=histories,
+        users=users,
+        environment=settings | dict(environment or {}),
     )
     stack = Stack(config)
     try:

@@ -20,6 +20,9 @@ class GatewayMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.requests_under_way = Gauge(
+            "rostra_gateway_requests_under_way", "Requests under way, streams included.", registry=registry
+        )
         self.open_streams = Gauge("rostra_gateway_open_streams", "Streams under way.", registry=registry)
         self.broken_streams = Counter(
             "rostra_gateway_broken_streams",

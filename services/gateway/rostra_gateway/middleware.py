@@ -4,12 +4,14 @@ Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest o
 """
 
 import logging
+from contextlib import nullcontext
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rostra_gateway.capacity import Capacity
 from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.problems import problem
@@ -34,6 +36,7 @@ class EdgeMiddleware:
         self._app = app
         self._settings = settings
         self._metrics = metrics
+        self._capacity = Capacity(settings.max_under_way, metrics)
         self._tracer = trace.get_tracer("rostra")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +51,9 @@ class EdgeMiddleware:
         body = scope["rostra.body"] = RequestBody(receive, scope, self._settings)
         sender = _Sender(send, exchange, body)
         try:
-            await self._app(scope, body, sender)
+            # A pod that is busy lives, and is ready.
+            with nullcontext() if scope["path"] in _PROBES else self._capacity.place():
+                await self._app(scope, body, sender)
         except AppError as error:
             await self._answer(error, scope, receive, sender)
         except Exception:

@@ -16,6 +16,9 @@ class RequestSettings(BaseModel):
     max_upload_seconds: float = Field(120.0, gt=0, description="Longest time that a request's body may take to arrive.")
     max_messages: int = Field(4096, ge=1, description="Most messages, or input items, in one request.")
     max_seconds: float = Field(3600.0, gt=0, description="Longest time that a model may work on one request.")
+    max_under_way: int = Field(
+        1000, ge=1, description="Most requests that one gateway has under way, open streams included."
+    )
     trusted_proxies: int = Field(
         0, ge=0, description="Number of proxies in front whose `X-Forwarded-For` is believed; 1 behind an ALB."
     )

@@ -174,7 +174,8 @@ async def running_gateway(
     """Serve a gateway whose settings have `changes`."""
     settings = {
         **dict.fromkeys(("user", "chat", "history"), service_server.address),
-        "redis": RedisSettings(url=SecretStr(redis_server.url)),
+        # Patient: on a busy machine a limit must not be counted by each gateway alone.
+        "redis": RedisSettings(url=SecretStr(redis_server.url), limiter_timeout_seconds=5),
         "address_limits": AddressLimits(sign_ins_per_minute=10_000),
     }
     started: asyncio.Future[Gateway] = asyncio.get_running_loop().create_future()

@@ -1,7 +1,9 @@
 """Limits of requests and of open streams."""
 
 import asyncio
+import math
 import re
+import time
 from collections import Counter
 
 import httpx
@@ -26,9 +28,10 @@ async def test_fifty_at_once_through_two_gateways_get_exactly_twenty_answers(
     start_gateway: StartGateway, twenty: str
 ) -> None:
     urls = [(await start_gateway()).url for _ in range(2)]
+    began = time.monotonic()
     async with httpx.AsyncClient(headers=bearer(twenty), timeout=30) as client:
         answers = await asyncio.gather(*(client.get(f"{urls[number % 2]}/v1/models") for number in range(50)))
-    assert Counter(answer.status_code for answer in answers) == {200: 20, 429: 30}
+    assert_twenty_served(answers, since=began)
     waits = {int(answer.headers["retry-after"]) for answer in answers if answer.status_code == 429}
     assert waits <= {1, 2, 3}
 
@@ -188,9 +191,10 @@ async def test_requests_are_counted_by_the_pod_alone_while_redis_is_away(
     start_gateway: StartGateway, twenty: str
 ) -> None:
     gateway = await start_gateway(redis={"url": "redis://127.0.0.1:1/0"})
+    began = time.monotonic()
     async with connect(gateway, twenty) as client:
         answers = await asyncio.gather(*(client.get("/v1/models") for _ in range(30)))
-    assert Counter(answer.status_code for answer in answers) == {200: 20, 429: 10}
+    assert_twenty_served(answers, since=began)
     assert gateway.metric("rostra_gateway_limiter_fallbacks_total") >= 30
 
 
@@ -218,6 +222,14 @@ async def test_keys_in_redis_of_one_user_share_a_hash_tag(
     keys = [name.decode() for name in await redis.keys("limit:*")]
     assert sum(f"{{{user}}}" in name for name in keys) >= 2
     assert all("{127.0.0.1}" in name or f"{{{user}}}" in name for name in keys)
+
+
+def assert_twenty_served(answers: list[httpx.Response], *, since: float) -> None:
+    """Check that the twenty requests of the minute were served, and no more than were regained since they began."""
+    statuses = Counter(answer.status_code for answer in answers)
+    regained = math.floor((time.monotonic() - since) * 20 / 60)
+    assert statuses.keys() <= {200, 429}
+    assert 20 <= statuses[200] <= 20 + regained
 
 
 async def until_admitted(client: httpx.AsyncClient) -> None:
