@@ -8,10 +8,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from rostra_kit.usage_queue import USAGE_STREAM
+from rostra_kit.usage_queue import OPEN_CALL_EVENTS, OPEN_CALL_LAPSES, USAGE_STREAM
 from rostra_stack.stack import Stack
 
 _UNLIMITED = 1_000_000
+# The queue, and the calls that wait in it to be billed.
+_MEANT_TO_STAY = {key.encode() for key in (USAGE_STREAM, OPEN_CALL_EVENTS, OPEN_CALL_LAPSES)}
 
 
 def lift_limits(stack_data: Path) -> None:
@@ -59,7 +61,7 @@ def redis_of(stack: Stack) -> Redis:
 
 async def immortal_keys(redis: Redis) -> list[bytes]:
     """Return the keys that would stay for ever, but for the one queue that is meant to."""
-    keys = [key async for key in redis.scan_iter(count=1000) if key != USAGE_STREAM.encode()]
+    keys = [key async for key in redis.scan_iter(count=1000) if key not in _MEANT_TO_STAY]
     return [key for key in keys if await redis.pttl(key) == -1]
 
 

@@ -21,6 +21,7 @@ from rostra_chat.history_conversations import HistoryConversations
 from rostra_chat.metering import Meter
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.models import ModelDirectory
+from rostra_chat.open_calls import OpenCalls
 from rostra_chat.providers.echo import EchoProvider
 from rostra_chat.providers.measured import MeasuredProvider
 from rostra_chat.providers.openai import OpenAIProvider
@@ -61,7 +62,10 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))
         fallback, lost = metrics.limiter_fallbacks.inc, metrics.settlements_lost.inc
         limiter = await opened(open_limiter(redis.limiter, on_fallback=fallback, on_lost=lost))
-        usage_log = await opened(UsageLog(redis.limiter, metrics=metrics))
+        calls = await opened(
+            OpenCalls(redis.limiter, limiter=limiter, metrics=metrics, hold_seconds=settings.call_hold_seconds)
+        )
+        usage_log = await opened(UsageLog(redis.limiter, calls=calls, metrics=metrics))
         meter = Meter(limiter, usage_log, load_spent=Spend(user).of_month, metrics=metrics)
         stack.push_async_callback(meter.drain)
         completions = Completions(

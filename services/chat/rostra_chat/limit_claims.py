@@ -8,8 +8,9 @@ from google.protobuf.duration_pb2 import Duration
 from rostra.common.v1 import limit_state_pb2
 from rostra.common.v1.caller_pb2 import Caller
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_kit.errors import ResourceExhaustedError
-from rostra_kit.limits import BudgetClaim, Claim, LimitState, RateClaim, Refusal
+from rostra_kit.limits import BudgetClaim, Claim, Grant, LimitState, RateClaim, Refusal
 
 TOKENS = "tokens"
 KEY_TOKENS = "key_tokens"
@@ -39,7 +40,7 @@ def claims_of(
 
 def _claims(caller: Caller, tokens: int, cost_micros: int, month: str, load_spent: LoadSpent) -> Iterator[Claim]:
     # One hash tag: Redis Cluster runs a script only where all its keys live.
-    prefix = f"limit:{{{caller.user_id}}}"
+    prefix = _prefix(caller.user_id)
     if caller.user_limits.HasField("tokens_per_minute"):
         limit = caller.user_limits.tokens_per_minute
         yield RateClaim(TOKENS, f"{prefix}:tpm", limit=limit, cost=tokens, period_seconds=_PERIOD_SECONDS)
@@ -49,8 +50,30 @@ def _claims(caller: Caller, tokens: int, cost_micros: int, month: str, load_spen
     if cost_micros and caller.user_limits.HasField("budget_micros_per_month"):
         limit = caller.user_limits.budget_micros_per_month
         yield BudgetClaim(
-            BUDGET, f"{prefix}:budget:{month}", limit=limit, cost=cost_micros, load_spent=lambda: load_spent(month)
+            BUDGET, _budget_key(prefix, month), limit=limit, cost=cost_micros, load_spent=lambda: load_spent(month)
         )
+
+
+def lapsed_grant(event: UsageEvent) -> Grant:
+    """Return what a call has reserved whose process is gone, as far as it is settled: the money.
+
+    The hold lapses by itself, as do the tokens; the reservation's id is the event's.
+    """
+    month = f"{event.end_time.ToDatetime():%Y-%m}"
+    claim = BudgetClaim(BUDGET, _budget_key(_prefix(event.user_id), month), limit=0, cost=0, load_spent=_unknown)
+    return Grant(event.id, (claim,), (), 0.0, "redis")
+
+
+async def _unknown() -> int:
+    raise NotImplementedError  # nothing is reserved under a lapsed grant
+
+
+def _prefix(user_id: str) -> str:
+    return f"limit:{{{user_id}}}"
+
+
+def _budget_key(prefix: str, month: str) -> str:
+    return f"{prefix}:budget:{month}"
 
 
 def public_states(states: Sequence[LimitState]) -> tuple[limit_state_pb2.LimitState, ...]:

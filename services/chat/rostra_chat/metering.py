@@ -79,12 +79,20 @@ class Meter:
             now=self.now(),
             load_spent=self._load_spent,
         )
-        if not claims:
-            return Charge(self, model=model, caller=caller, grant=None)
-        outcome = await self.limiter.reserve(claims, reservation_id=new_id("charge"), hold_seconds=self._hold_seconds)
-        if isinstance(outcome, Refusal):
-            raise refusal_error(outcome, claims, model=model.id)
-        return Charge(self, model=model, caller=caller, grant=outcome)
+        event_id = new_id("use")
+        grant: Grant | None = None
+        if claims:
+            outcome = await self.limiter.reserve(claims, reservation_id=event_id, hold_seconds=self._hold_seconds)
+            if isinstance(outcome, Refusal):
+                raise refusal_error(outcome, claims, model=model.id)
+            grant = outcome
+        charge = Charge(self, event_id, model=model, caller=caller, grant=grant)
+        try:
+            await self.usage_log.calls.begin(charge.event_of_dead(input_tokens=input_tokens))
+        except BaseException:
+            await charge.cancel()
+            raise
+        return charge
 
     async def complete(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` to its end, whatever happens to the caller meanwhile."""
@@ -110,8 +118,9 @@ class Charge:
         limits: Where the caller stands after the reservation.
     """
 
-    def __init__(self, meter: Meter, *, model: Model, caller: Caller, grant: Grant | None) -> None:
+    def __init__(self, meter: Meter, event_id: str, *, model: Model, caller: Caller, grant: Grant | None) -> None:
         self.limits: tuple[LimitState, ...] = public_states(grant.states) if grant else ()
+        self._event_id = event_id
         self._meter = meter
         self._model = model
         self._caller = caller
@@ -137,8 +146,14 @@ class Charge:
 
     async def cancel(self) -> None:
         """Give everything back: nothing reached the provider, or it refused. The ledger hears nothing."""
-        if self._close() and self._grant:
-            await self._meter.complete(self._meter.limiter.cancel(self._grant))
+        if self._close():
+            await self._meter.complete(self._cancel())
+
+    def event_of_dead(self, *, input_tokens: int) -> UsageEvent:
+        """Return what is billed should this process die in the call: what was asked, as nobody knows what was said."""
+        usage = Usage(input_tokens=input_tokens)
+        cost = cost_micros(self._model, usage)
+        return self._event(usage, cost, UsageOutcome.USAGE_OUTCOME_FAILED, estimated=True)
 
     def _close(self) -> bool:
         """Say whether the charge was open until now."""
@@ -146,6 +161,11 @@ class Charge:
         if self._timer:
             self._timer.cancel()
         return was_open
+
+    async def _cancel(self) -> None:
+        await self._meter.usage_log.calls.cancel(self._event_id)
+        if self._grant:
+            await self._meter.limiter.cancel(self._grant)
 
     async def _settle(self, usage: Usage, outcome: UsageOutcome, estimated: bool) -> None:
         cost = cost_micros(self._model, usage)
@@ -160,7 +180,7 @@ class Charge:
 
     def _event(self, usage: Usage, cost: int, outcome: UsageOutcome, estimated: bool) -> UsageEvent:
         return UsageEvent(
-            id=new_id("use"),
+            id=self._event_id,
             user_id=self._caller.user_id,
             api_key_id=self._caller.api_key_id,
             model=self._model.id,

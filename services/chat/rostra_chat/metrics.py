@@ -50,6 +50,9 @@ class ChatMetrics:
         self.usage_events_waiting = Gauge(
             "rostra_chat_usage_events_waiting", "Usage events that wait for Redis.", registry=registry
         )
+        self.calls_billed_for_others = Counter(
+            "rostra_chat_calls_billed_for_others", "Calls billed whose process was gone.", registry=registry
+        )
         self._add_background(registry)
 
     def _add_background(self, registry: CollectorRegistry) -> None:

@@ -76,6 +76,9 @@ class Settings(ServiceSettings):
     discovery: DiscoverySettings = DiscoverySettings()
     echo: EchoSettings = EchoSettings()
     background: BackgroundSettings = BackgroundSettings()
+    call_hold_seconds: float = Field(
+        30.0, gt=0, description="Time after which a call whose chat is not heard of is billed for its input."
+    )
     default_max_output_tokens: int = Field(
         4096, ge=1, description="Output tokens that are reserved when neither the request nor the model bounds them."
     )

@@ -13,17 +13,24 @@ from redis.exceptions import RedisError
 
 from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
+from rostra_chat.open_calls import OpenCalls
 from rostra_kit.tasks import cancel
-from rostra_kit.usage_queue import EVENT_FIELD, USAGE_STREAM
+from rostra_kit.usage_queue import (
+    EVENT_FIELD,
+    MAX_STREAM_LENGTH,
+    OPEN_CALL_EVENTS,
+    OPEN_CALL_LAPSES,
+    USAGE_STREAM,
+)
 
 logger = logging.getLogger(__name__)
 
-_MAX_STREAM_LENGTH = 1_000_000
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    event_id: str
     data: bytes
     attempted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -35,6 +42,7 @@ class UsageLog:
 
     Args:
         redis: A client with short timeouts that repeats nothing.
+        calls: The calls under way: one whose event is in the stream is so no more.
         metrics: Counts the events that wait, and those that find the queue full or are left at the end.
         max_waiting: How many events wait at most.
         retry_seconds: The pause after a failure.
@@ -45,11 +53,13 @@ class UsageLog:
         self,
         redis: Redis,
         *,
+        calls: OpenCalls,
         metrics: ChatMetrics,
         max_waiting: int = 100_000,
         retry_seconds: float = 1.0,
         exit_seconds: float = 5.0,
     ) -> None:
+        self.calls = calls
         self._redis = redis
         self._metrics = metrics
         self._max_waiting = max_waiting
@@ -87,7 +97,7 @@ class UsageLog:
 
     async def append(self, event: UsageEvent) -> None:
         """Return once `event` is in the stream or, while Redis is away, in the queue of this process."""
-        entry = _Entry(event.SerializeToString())
+        entry = _Entry(event.id, event.SerializeToString())
         if len(self._waiting) >= self._max_waiting:
             self._lose(entry, "the queue is full")
             return
@@ -113,8 +123,13 @@ class UsageLog:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for entry in batch:
-                    pipeline.xadd(USAGE_STREAM, {EVENT_FIELD: entry.data}, maxlen=_MAX_STREAM_LENGTH, approximate=True)
+                    pipeline.xadd(USAGE_STREAM, {EVENT_FIELD: entry.data}, maxlen=MAX_STREAM_LENGTH, approximate=True)
+                # After the events: whatever breaks off between the two leaves an event that comes twice.
+                ids = [entry.event_id for entry in batch]
+                pipeline.hdel(OPEN_CALL_EVENTS, *ids)
+                pipeline.zrem(OPEN_CALL_LAPSES, *ids)
                 await pipeline.execute()
+            self.calls.ended(ids)
             for _ in batch:
                 self._waiting.popleft()
             if not self._waiting:
@@ -132,5 +147,6 @@ class UsageLog:
             entry.attempted.set()
 
     def _lose(self, entry: _Entry, why: str) -> None:
+        self.calls.ended([entry.event_id])
         logger.error("a usage event is lost", extra={"why": why, "usage_event": entry.data.hex()})
         self._metrics.usage_events_lost.inc()

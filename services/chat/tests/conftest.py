@@ -13,8 +13,11 @@ from rostra.chat.v1 import chat_service_pb2
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
 from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.app import build
+from rostra_chat.metrics import ChatMetrics
+from rostra_chat.open_calls import OpenCalls
 from rostra_chat.settings import Settings
 from rostra_kit.client import ServiceClient
+from rostra_kit.limits import RedisLimiter
 from rostra_kit.testing.grpc import grpc_client
 from rostra_kit.testing.redis_server import running_redis
 from rostra_kit.usage_queue import EVENT_FIELD, USAGE_STREAM
@@ -37,6 +40,11 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     async with Redis.from_url(redis_url) as client:
         await client.flushdb()
         yield client
+
+
+def open_calls(redis: Redis, metrics: ChatMetrics, *, hold_seconds: float = 30.0) -> OpenCalls:
+    """Return the calls under way of one chat."""
+    return OpenCalls(redis, limiter=RedisLimiter(redis), metrics=metrics, hold_seconds=hold_seconds)
 
 
 @pytest.fixture

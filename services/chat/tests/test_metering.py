@@ -22,6 +22,7 @@ from rostra_kit.limits import FallbackLimiter, LocalLimiter, RedisLimiter, Retry
 from rostra_kit.ports import free_port
 from rostra_kit.status import reason_name
 from rostra_kit.testing.grpc import call_as, call_as_nobody
+from services.chat.tests.conftest import open_calls
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
 
@@ -60,7 +61,7 @@ def ledger() -> Ledger:
 @pytest.fixture
 async def meter(redis: Redis, registry: CollectorRegistry, ledger: Ledger) -> AsyncIterator[Meter]:
     metrics = ChatMetrics(registry)
-    async with UsageLog(redis, metrics=metrics) as log:
+    async with UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics) as log:
         yield Meter(RedisLimiter(redis), log, load_spent=ledger.spent_in, metrics=metrics, now=lambda: NOW)
 
 
@@ -70,7 +71,7 @@ async def meter_without_redis(registry: CollectorRegistry, ledger: Ledger) -> As
     async with (
         Redis(port=free_port(), socket_connect_timeout=0.2, retry=None) as redis,
         RetryQueue(on_lost=metrics.settlements_lost.inc, exit_seconds=0.1) as retries,
-        UsageLog(redis, metrics=metrics, exit_seconds=0.1) as log,
+        UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, exit_seconds=0.1) as log,
     ):
         limiter = FallbackLimiter(
             RedisLimiter(redis), LocalLimiter(), retries=retries, on_fallback=metrics.limiter_fallbacks.inc

@@ -13,6 +13,7 @@ from rostra_chat.metrics import ChatMetrics
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.ports import free_port
 from rostra_kit.testing.redis_server import RedisServer, fakeredis_command
+from services.chat.tests.conftest import open_calls
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
 
@@ -38,7 +39,7 @@ def event(number: int) -> UsageEvent:
 async def test_appended_event_is_in_the_stream_at_once(
     redis: Redis, metrics: ChatMetrics, read_usage_events: Read
 ) -> None:
-    async with UsageLog(redis, metrics=metrics) as log:
+    async with UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics) as log:
         await log.append(event(1))
         assert await read_usage_events() == [event(1)]
         assert len(log) == 0
@@ -47,7 +48,7 @@ async def test_appended_event_is_in_the_stream_at_once(
 async def test_events_keep_their_order_and_come_once(
     redis: Redis, metrics: ChatMetrics, read_usage_events: Read
 ) -> None:
-    async with UsageLog(redis, metrics=metrics) as log:
+    async with UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics) as log:
         await asyncio.gather(*(log.append(event(number)) for number in range(1200)))
     assert [each.id for each in await read_usage_events()] == [f"use_{number}" for number in range(1200)]
 
@@ -57,7 +58,7 @@ async def test_events_wait_while_redis_is_away(
 ) -> None:
     async with (
         Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
-        UsageLog(redis, metrics=metrics, retry_seconds=0.05) as log,
+        UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, retry_seconds=0.05) as log,
     ):
         await log.append(event(1))
         await log.append(event(2))
@@ -72,7 +73,7 @@ async def test_events_wait_while_redis_is_away(
 
 
 async def test_end_writes_what_waits(redis: Redis, metrics: ChatMetrics, read_usage_events: Read) -> None:
-    log = UsageLog(redis, metrics=metrics)
+    log = UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics)
     async with log:
         appending = asyncio.create_task(log.append(event(1)))
         await asyncio.sleep(0)
@@ -86,7 +87,7 @@ async def test_loss_at_the_end_is_said(
     caplog.set_level(logging.ERROR)
     async with (
         Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
-        UsageLog(redis, metrics=metrics, exit_seconds=0.5) as log,
+        UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, exit_seconds=0.5) as log,
     ):
         await log.append(event(1))
     assert registry.get_sample_value("rostra_chat_usage_events_lost_total") == 1
@@ -99,7 +100,7 @@ async def test_full_queue_loses_the_newest_and_says_so(
 ) -> None:
     async with (
         Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
-        UsageLog(redis, metrics=metrics, max_waiting=2, exit_seconds=0.1) as log,
+        UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, max_waiting=2, exit_seconds=0.1) as log,
     ):
         for number in range(3):
             await log.append(event(number))
