@@ -22,13 +22,14 @@ SCHEDULES = settings(max_examples=40, stateful_step_count=25, deadline=None, sup
 
 @dataclass
 class Reservation:
-    """A reservation of the model; times are whole seconds."""
+    """A reservation of the model; times are whole seconds, and it is not known once Redis was empty."""
 
     grant: Grant
     tokens: int
     money: int
     lapses_at: int
     is_open: bool = True
+    is_known: bool = True
     has_slot: bool = True
     has_money: bool = True
 
@@ -50,6 +51,12 @@ class Model:
         for reservation in self.reservations:
             if reservation.lapses_at <= self.now:
                 reservation.has_slot = reservation.has_money = False
+
+    def forget(self) -> None:
+        """Lose what a limiter remembers; the ledger knows what was spent."""
+        self.used_requests = self.used_tokens = Fraction(0)
+        for reservation in self.reservations:
+            reservation.is_known = reservation.has_slot = reservation.has_money = False
 
     def remaining(self) -> list[int]:
         slots = sum(reservation.has_slot for reservation in self.reservations)
@@ -77,7 +84,7 @@ class Model:
 
 
 class LimiterSchedule(RuleBasedStateMachine):
-    """Makes the same calls to a limiter and to the model; subclasses say which limiter."""
+    """Makes the same calls to limiters of several processes and to the model; subclasses say which limiters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,21 +92,28 @@ class LimiterSchedule(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.model = Model()
         self.tag = uuid4().hex
-        self.limiter = self.runner.run(self.open_limiter())
+        self.limiters = self.runner.run(self.open_limiters())
+        self.calls = 0
 
-    async def open_limiter(self) -> Limiter:
-        return LocalLimiter(now_us=self.clock)
+    @property
+    def limiter(self) -> Limiter:
+        """Return another process' limiter than the last time."""
+        self.calls += 1
+        return self.limiters[self.calls % len(self.limiters)]
 
-    async def close_limiter(self) -> None:
-        """Close what open_limiter opened."""
+    async def open_limiters(self) -> list[Limiter]:
+        return [LocalLimiter(now_us=self.clock)]
+
+    async def close_limiters(self) -> None:
+        """Close what open_limiters opened."""
 
     def teardown(self) -> None:
-        self.runner.run(self.close_limiter())
+        self.runner.run(self.close_limiters())
         self.runner.close()
 
     def claims(self, *, tokens: int, money: int) -> list[Claim]:
         async def spent() -> int:
-            return SPENT_BEFORE
+            return self.model.spent
 
         return [
             RateClaim("requests", f"limit:{{{self.tag}}}:rpm", REQUESTS, 1, PERIOD),
@@ -127,6 +141,8 @@ class LimiterSchedule(RuleBasedStateMachine):
     @rule(data=st.data(), tokens=st.integers(0, 2000), money=st.integers(0, 40), cancels=st.booleans())
     def close(self, data: st.DataObject, tokens: int, money: int, cancels: bool) -> None:
         reservation = data.draw(st.sampled_from(self.model.reservations))
+        if not (reservation.is_open or reservation.is_known):
+            return  # nobody remembers that it was settled: its money would be counted twice
         if cancels:
             self.runner.run(self.limiter.cancel(reservation.grant))
         else:
@@ -134,10 +150,11 @@ class LimiterSchedule(RuleBasedStateMachine):
         if not reservation.is_open:
             return
         reservation.is_open = reservation.has_slot = reservation.has_money = False
-        used_tokens = self.model.used_tokens - reservation.tokens + (0 if cancels else tokens)
-        self.model.used_tokens = max(Fraction(0), used_tokens)
-        self.model.used_requests = max(Fraction(0), self.model.used_requests - cancels)
         self.model.spent += 0 if cancels else money
+        if reservation.is_known:
+            used_tokens = self.model.used_tokens - reservation.tokens + (0 if cancels else tokens)
+            self.model.used_tokens = max(Fraction(0), used_tokens)
+            self.model.used_requests = max(Fraction(0), self.model.used_requests - cancels)
 
     @precondition(lambda self: self.model.reservations)
     @rule(data=st.data())
@@ -145,9 +162,35 @@ class LimiterSchedule(RuleBasedStateMachine):
         reservation = data.draw(st.sampled_from(self.model.reservations))
         renewed = self.runner.run(self.limiter.renew(reservation.grant))
         assert renewed == (reservation.is_open and reservation.has_slot)
-        if reservation.is_open:
+        if reservation.is_open and reservation.is_known:
             reservation.has_money = True
             reservation.lapses_at = self.model.now + HOLD
+
+    @precondition(lambda self: self.model.reservations)
+    @rule(data=st.data())
+    def reserve_again(self, data: st.DataObject) -> None:
+        """Repeat a reservation whose reply was lost: it takes nothing twice."""
+        reservation = data.draw(st.sampled_from(self.model.reservations))
+        if not reservation.is_known:
+            return  # it would be taken anew
+        grant = reservation.grant
+        call = self.limiter.reserve(grant.claims, reservation_id=grant.reservation_id, hold_seconds=HOLD)
+        if not reservation.is_open:
+            with pytest.raises(ValueError, match="is closed"):
+                self.runner.run(call)
+            return
+        outcome = self.runner.run(call)
+        assert isinstance(outcome, Grant)
+        assert [state.remaining for state in outcome.states] == self.model.remaining()
+
+    @rule(tokens=st.integers(1, 1500), money=st.integers(1, 30))
+    def cancel_before_it_arrives(self, tokens: int, money: int) -> None:
+        """Cancel a reservation that was given up before it reached the limiter: it takes nothing afterwards."""
+        claims = tuple(self.claims(tokens=tokens, money=money))
+        late = Grant(uuid4().hex, claims, (), HOLD, "redis")
+        self.runner.run(self.limiter.cancel(late))
+        with pytest.raises(ValueError, match="is closed"):
+            self.runner.run(self.limiter.reserve(claims, reservation_id=late.reservation_id, hold_seconds=HOLD))
 
     @rule(tens=st.integers(1, 40))
     def advance(self, tens: int) -> None:
@@ -159,12 +202,23 @@ def redis_schedule(url: str) -> type[LimiterSchedule]:
     """Return the schedule of a limiter in the Redis at a URL."""
 
     class RedisLimiterSchedule(LimiterSchedule):
-        async def open_limiter(self) -> Limiter:
-            self.redis = Redis.from_url(url)
-            return RedisLimiter(self.redis, now_us=self.clock)
+        async def open_limiters(self) -> list[Limiter]:
+            self.clients = [Redis.from_url(url) for _ in range(3)]
+            return [RedisLimiter(client, now_us=self.clock) for client in self.clients]
 
-        async def close_limiter(self) -> None:
-            await self.redis.aclose()
+        async def close_limiters(self) -> None:
+            for client in self.clients:
+                await client.aclose()
+
+        @rule()
+        def lose_everything(self) -> None:
+            """Let Redis come back empty, scripts included."""
+            self.runner.run(self.empty())
+            self.model.forget()
+
+        async def empty(self) -> None:
+            await self.clients[0].script_flush()
+            await self.clients[0].flushdb()
 
     return RedisLimiterSchedule
 
