@@ -4,7 +4,7 @@ PORT ?= 8080
 DATA ?= .rostra
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load footprint clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load soak footprint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,10 +80,15 @@ test-e2e: ## Run the golden journey on a real cluster (CONTEXT=… TAG=… REGIS
 	@ROSTRA_E2E_CONTEXT="$${CONTEXT:?names the context of kubectl to test on}" ROSTRA_E2E_TAG="$$TAG" \
 	    ROSTRA_E2E_REGISTRY="$$REGISTRY" .venv/bin/pytest tests/e2e_cluster
 
-load: ## Measure what the gateway adds to a provider's time, and what background responses cost
+load: ## Measure what the gateway adds to a provider's time, what background responses cost, and overload
 	@hack/setup dev
 	@$(PYTHON) tests/load/latency.py
 	@$(PYTHON) tests/load/event_log.py
+	@$(PYTHON) tests/load/overload.py
+
+soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
+	@hack/setup dev
+	@ROSTRA_TEST_MINUTES=$(or $(MINUTES),10) .venv/bin/pytest -s tests/chaos/test_agreement.py tests/chaos/test_soak.py
 
 footprint: ## Measure what each service needs in memory and CPU
 	@hack/setup dev
