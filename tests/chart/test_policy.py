@@ -171,6 +171,22 @@ def test_names_are_unique_and_short(scenario: str) -> None:
     assert all(len(name.partition("/")[2]) <= 63 for name in names)
 
 
+def test_own_annotation_of_the_ingress_wins() -> None:
+    alb, name = {"certificateArn": "arn:aws:acm:eu:1:certificate/1"}, "alb.ingress.kubernetes.io/healthcheck-path"
+    values = {"enabled": True, "host": "api.example.com", "alb": alb, "annotations": {name: "/livez", "own": "yes"}}
+    (ingress,) = of_kind(render(least_values(ingress=values)), "Ingress")
+    annotations = ingress["metadata"]["annotations"]
+    assert (annotations[name], annotations["own"]) == ("/livez", "yes")
+    assert annotations["alb.ingress.kubernetes.io/ssl-redirect"] == "443"
+    for attribute in ("idle_timeout.timeout_seconds=60", "routing.http.drop_invalid_header_fields.enabled=true"):
+        assert attribute in annotations["alb.ingress.kubernetes.io/load-balancer-attributes"]
+    for attribute in (
+        "deregistration_delay.timeout_seconds=150",
+        "load_balancing.algorithm.type=least_outstanding_requests",
+    ):
+        assert attribute in annotations["alb.ingress.kubernetes.io/target-group-attributes"]
+
+
 def test_two_releases_in_one_namespace_do_not_meet() -> None:
     one, other = (render(least_values(), release=release) for release in ("one", "other"))
     assert not {name_of(each) for each in one} & {name_of(each) for each in other}
