@@ -30,10 +30,11 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "history": HistorySettings,
     "user": UserSettings,
 }
-# What the chart sets itself, from other keys.
+# What the chart sets itself, from other keys, and what needs a secret or a file that it does not mount.
 MANAGED = {
     *("environment", "log_level", "listen", "shutdown", "target", "url", "signing_keys_directory", "invitation_code"),
     *("tls_ca_file", "migrate_on_start", "catalogue_file"),
+    *("replica_url", "user_file", "password_file", "tls_certificate_file", "tls_key_file"),
 }
 KEPT = (
     "type",

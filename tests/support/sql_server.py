@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,8 +36,8 @@ SERVER_FLAGS = [
 
 
 @contextmanager
-def mysql_server() -> Iterator[str]:
-    """Yield the URL of a new MySQL server.
+def mysql_server(*flags: str) -> Iterator[str]:
+    """Yield the URL of a new MySQL server, started with these flags besides the usual ones.
 
     Raises:
         ServerNotFoundError: There is no MySQL here.
@@ -46,13 +46,13 @@ def mysql_server() -> Iterator[str]:
     with temporary_folder() as folder:
         data = folder / "data"
         run_to_end([program, "--no-defaults", *_as_root(), f"--datadir={data}", "--initialize-insecure"])
-        with _serving(program, folder) as url:
+        with _serving(program, folder, flags) as url:
             yield url
 
 
 @contextmanager
-def mariadb_server() -> Iterator[str]:
-    """Yield the URL of a new MariaDB server.
+def mariadb_server(*flags: str) -> Iterator[str]:
+    """Yield the URL of a new MariaDB server, started with these flags besides the usual ones.
 
     Raises:
         ServerNotFoundError: There is no MariaDB here.
@@ -60,14 +60,14 @@ def mariadb_server() -> Iterator[str]:
     program = find_server("mariadbd", "mysqld", is_wanted=lambda version: "MariaDB" in version)
     installer = find_program("mariadb-install-db", "mysql_install_db")
     with temporary_folder() as folder:
-        flags = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        run_to_end([installer, "--no-defaults", *_as_root(), f"--datadir={folder / 'data'}", *flags])
-        with _serving(program, folder) as url:
+        options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        run_to_end([installer, "--no-defaults", *_as_root(), f"--datadir={folder / 'data'}", *options])
+        with _serving(program, folder, flags) as url:
             yield url
 
 
 @contextmanager
-def _serving(program: Path, folder: Path) -> Iterator[str]:
+def _serving(program: Path, folder: Path, flags: Sequence[str]) -> Iterator[str]:
     port, password = free_port(), secrets.token_urlsafe(16)
     # root may only come through the socket, so the server itself creates the user of the tests as it starts.
     users = folder / "users.sql"
@@ -82,6 +82,7 @@ def _serving(program: Path, folder: Path) -> Iterator[str]:
         *SERVER_FLAGS,
         f"--port={port}",
         f"--init-file={users}",
+        *flags,
     ]
     url = f"mysql+aiomysql://rostra:{password}@127.0.0.1:{port}/mysql?charset=utf8mb4"
     with running(command, log=log) as process:

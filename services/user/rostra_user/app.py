@@ -27,13 +27,14 @@ from rostra_user.service.sessions import SessionService
 from rostra_user.service.tokens import TokenIssuer
 from rostra_user.service.usage import UsageService
 from rostra_user.servicer import UserServicer
-from rostra_user.settings import Settings
+from rostra_user.settings import DatabaseSettings, Settings
 from rostra_user.signing_keys import SigningKeys, create_first_key
 from rostra_user.sql.accounts import SqlAccountStore
 from rostra_user.sql.api_keys import SqlApiKeyStore
 from rostra_user.sql.database import Database
-from rostra_user.sql.engine import open_engine
+from rostra_user.sql.engine import open_engine, watch_pool
 from rostra_user.sql.erasures import SqlErasureStore
+from rostra_user.sql.replica import StaleReader, replica_settings
 from rostra_user.sql.schema import check_schema, upgrade
 from rostra_user.sql.sessions import SqlSessionStore
 from rostra_user.sql.usage import SqlUsageStore
@@ -54,8 +55,11 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
         history = await stack.enter_async_context(
             ServiceClient(HistoryServiceStub, HISTORY.services_by_name["HistoryService"], settings.history)
         )
-        database = Database(engine)
-        accounts, usage = SqlAccountStore(database), SqlUsageStore(database)
+        watch_pool(engine, metrics.database_connections)
+        database = Database(engine, metrics.database_wait_seconds.time)
+        replica = await _open_replica(settings.database, stack)
+        shown_from = StaleReader(database, replica, metrics.replica_reads)
+        accounts, usage = SqlAccountStore(database), SqlUsageStore(database, shown_from)
         revocations = RedisRevocations(redis.commands, metrics)
         issuer = TokenIssuer(keys, settings.sessions)
         erasure = ErasureService(
@@ -109,6 +113,13 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
             failures = metrics.background_failures.labels(name)
             await stack.enter_async_context(repeated(name, turn, pause_seconds=pause_seconds, failures=failures))
         yield GrpcApp(partial(add_UserServiceServicer_to_server, servicer), readiness=[partial(check_schema, engine)])
+
+
+async def _open_replica(settings: DatabaseSettings, stack: AsyncExitStack) -> Database | None:
+    replica = replica_settings(settings)
+    if replica is None:
+        return None
+    return Database(await stack.enter_async_context(open_engine(replica)))
 
 
 def _signing_keys(settings: Settings, clock: Clock) -> SigningKeys:

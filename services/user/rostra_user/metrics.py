@@ -1,6 +1,6 @@
 """The metrics of the user service. Labels have few values, and never ids."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class UserMetrics:
@@ -39,4 +39,22 @@ class UserMetrics:
         )
         self.background_failures = Counter(
             "rostra_user_background_failures", "Failed turns of a background task.", ["task"], registry=registry
+        )
+        self.database_connections = Gauge(
+            "rostra_user_database_connections",
+            "Connections of this replica to the primary database, by state: busy, idle.",
+            ["state"],
+            registry=registry,
+        )
+        self.database_wait_seconds = Histogram(
+            "rostra_user_database_wait_seconds",
+            "Time until a transaction had a live connection, or was refused one.",
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.replica_reads = Counter(
+            "rostra_user_replica_reads",
+            "Reads that the replica could answer, by who did: replica, primary (the replica failed).",
+            ["outcome"],
+            registry=registry,
         )

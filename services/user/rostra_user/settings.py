@@ -14,7 +14,7 @@ _CONFIG = settings_config("ROSTRA_USER_")
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class DatabaseSettings(_Group):
@@ -23,16 +23,45 @@ class DatabaseSettings(_Group):
     url: SecretStr = Field(
         description="`sqlite+aiosqlite:////path/user.db`, or `mysql+aiomysql://user:password@host/database`."
     )
+    replica_url: SecretStr | None = Field(
+        None, description="MySQL: a read replica's URL, for sums that are only shown; else the same settings hold."
+    )
+    user_file: Path | None = Field(
+        None, description="MySQL: holds the user in place of the URL's; read for each new connection."
+    )
+    password_file: Path | None = Field(
+        None, description="MySQL: holds the password in place of the URL's; read for each new connection."
+    )
     migrate_on_start: bool | None = Field(
         None, description="Whether to bring the schema up to date at start; by default on SQLite only."
     )
-    tls_ca_file: Path | None = Field(None, description="MySQL: CA certificates; connections use TLS when this is set.")
+    tls_ca_file: Path | None = Field(
+        None,
+        description="MySQL: CA certificates; with them, connections use TLS with a server of the URL's name or fail.",
+    )
+    tls_certificate_file: Path | None = Field(None, description="MySQL: the certificate that this client shows.")
+    tls_key_file: Path | None = Field(None, description="MySQL: the private key of that certificate.")
     pool_size: int = Field(5, ge=1, description="Connections kept open.")
     pool_overflow: int = Field(5, ge=0, description="Connections opened beyond those while there is a rush.")
     pool_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for a free connection.")
     pool_recycle_seconds: int = Field(280, gt=0, description="Age at which a connection is replaced.")
-    connect_timeout_seconds: float = Field(5.0, gt=0, description="MySQL: longest time a new connection may take.")
+    connect_timeout_seconds: float = Field(
+        3.0, gt=0, description="MySQL: longest time that a new connection, or a sign of life of one, may take."
+    )
+    read_timeout_seconds: float = Field(
+        8.0, gt=0, description="MySQL: longest wait for the answer to a statement; above the lock timeout."
+    )
     lock_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for somebody else's write.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file need each other")
+        if self.tls_certificate_file is not None and self.tls_ca_file is None:
+            raise ValueError("tls_certificate_file needs a tls_ca_file: without one there is no TLS")
+        if self.read_timeout_seconds <= self.lock_timeout_seconds:
+            raise ValueError("read_timeout_seconds must be above lock_timeout_seconds")
+        return self
 
     @property
     def migrates_on_start(self) -> bool:

@@ -134,7 +134,10 @@ class UsageStore(Protocol):
         """
 
     async def sum_by_day(self, user_id: str, *, start: datetime, end: datetime) -> Sequence[UsageBucket]:
-        """Sum the user's events with `start <= end_time < end` by UTC day and model, ordered by both."""
+        """Sum the user's events with `start <= end_time < end` by UTC day and model, ordered by both.
+
+        To be shown only: the newest events may be missing.
+        """
 
     async def sum_cost(self, user_id: str, *, start: datetime, end: datetime) -> int:
         """Return the price, in micros, of the user's events with `start <= end_time < end`."""

@@ -3,15 +3,17 @@ from datetime import datetime
 
 import pytest
 import uvloop
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from rostra_kit.errors import AlreadyExistsError, InternalError, UnavailableError
 from rostra_kit.ports import free_port
+from rostra_user.metrics import UserMetrics
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.database import Database, MissingParentError
-from rostra_user.sql.engine import open_engine
+from rostra_user.sql.engine import open_engine, watch_pool
 from rostra_user.sql.rows import session_row
 from rostra_user.sql.tables import plans, sessions, users
 from rostra_user.testing.records import a_session, a_stored_user
@@ -79,6 +81,29 @@ async def test_full_pool_is_an_outage(migrated_database: DatabaseSettings) -> No
                 await database.read(lambda connection: connection.scalar(text("SELECT 1")))
 
         await database.read(hold)
+
+
+async def test_use_of_the_pool_is_measured(migrated_database: DatabaseSettings, registry: CollectorRegistry) -> None:
+    metrics = UserMetrics(registry)
+    small = migrated_database.model_copy(update={"pool_size": 1, "pool_overflow": 0, "pool_timeout_seconds": 0.05})
+    async with open_engine(small) as engine:
+        watch_pool(engine, metrics.database_connections)
+        database = Database(engine, metrics.database_wait_seconds.time)
+
+        def connections() -> tuple[float | None, ...]:
+            name = "rostra_user_database_connections"
+            return tuple(registry.get_sample_value(name, {"state": state}) for state in ("busy", "idle"))
+
+        async def hold(_connection) -> None:
+            assert connections() == (1, 0)
+            with pytest.raises(UnavailableError):
+                await database.read(lambda connection: connection.scalar(text("SELECT 1")))
+
+        assert connections() == (0, 0)
+        await database.write(hold)
+        assert connections() == (0, 1)
+    assert registry.get_sample_value("rostra_user_database_wait_seconds_count") == 2
+    assert (registry.get_sample_value("rostra_user_database_wait_seconds_sum") or 0) >= 0.05
 
 
 async def test_references_to_nothing_are_refused(database: Database) -> None:

@@ -82,3 +82,23 @@ async def test_production_without_a_signing_key_does_not_start(settings: Setting
         async with build(production, registry):
             pass
     assert not settings.signing_keys_directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"tls_ca_file": "ca.pem", "tls_key_file": "client.key"}, "need each other"),
+        ({"tls_ca_file": "ca.pem", "tls_certificate_file": "client.pem"}, "need each other"),
+        ({"tls_certificate_file": "client.pem", "tls_key_file": "client.key"}, "needs a tls_ca_file"),
+        ({"lock_timeout_seconds": 8.0}, "read_timeout_seconds must be above"),
+    ],
+)
+def test_database_settings_that_do_not_fit_together_are_refused(options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        DatabaseSettings(url="mysql+aiomysql://rostra@db/rostra", **options)
+
+
+def test_database_settings_that_are_refused_do_not_tell_the_password() -> None:
+    with pytest.raises(ValidationError) as refused:
+        DatabaseSettings(url="mysql+aiomysql://rostra:hunter2@db/rostra", tls_key_file="client.key")
+    assert "hunter2" not in str(refused.value)

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, RowMapping, Select, Update
@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rostra_kit.errors import AlreadyExistsError, AppError, ConflictError, InternalError, UnavailableError
 from rostra_kit.tasks import uninterrupted
-from rostra_user.sql.engine import is_dead_socket
 
 ResultT = TypeVar("ResultT")
 Work = Callable[[AsyncConnection], Awaitable[ResultT]]
@@ -39,17 +38,21 @@ def translated_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise _meaning(error) from error
-    except RuntimeError as error:
-        if not is_dead_socket(error):
-            raise
-        raise _outage() from error
 
 
 class Database:
-    """Runs functions inside transactions."""
+    """Runs functions inside transactions.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: Where connections come from.
+        waiting: Entered while a transaction waits for its connection.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, waiting: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._engine = engine
+        self._waiting = waiting
 
     async def read(self, work: Work[ResultT]) -> ResultT:
         """Return what `work` reads.
@@ -58,7 +61,7 @@ class Database:
             UnavailableError: The database cannot be reached.
         """
         with translated_errors():
-            async with self._engine.connect() as connection:
+            async with self._connected() as connection:
                 return await work(connection)
 
     async def row(self, statement: Select[Any]) -> RowMapping | None:
@@ -108,8 +111,15 @@ class Database:
             return await self._once(work)
 
     async def _once(self, work: Work[ResultT]) -> ResultT:
-        async with self._engine.begin() as connection:
+        async with self._connected() as connection, connection.begin():
             return await work(connection)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            with self._waiting():
+                connection = await stack.enter_async_context(self._engine.connect())
+            yield connection
 
 
 def _meaning(error: SQLAlchemyError) -> AppError:
@@ -118,7 +128,7 @@ def _meaning(error: SQLAlchemyError) -> AppError:
     if isinstance(error, IntegrityError) and _code(error) in _MISSING_PARENT:
         return MissingParentError("Something that this refers to does not exist any more.")
     if _is_outage(error):
-        return _outage()
+        return UnavailableError("The database cannot be reached right now.", retry_after_seconds=1)
     return InternalError("The database refused a statement.")
 
 
@@ -128,10 +138,6 @@ def _is_outage(error: SQLAlchemyError) -> bool:
     if isinstance(error, OperationalError):
         return _code(error) not in _MISTAKES
     return isinstance(error, InterfaceError | PoolTimeoutError)
-
-
-def _outage() -> UnavailableError:
-    return UnavailableError("The database cannot be reached right now.", retry_after_seconds=1)
 
 
 def _code(error: DBAPIError) -> int | str | None:

@@ -1,18 +1,17 @@
 """Connections to the database, with each product's traps defused."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client import Gauge
 from sqlalchemy import event, make_url
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from rostra_user.settings import DatabaseSettings
+from rostra_user.sql.mysql import connector
 
 
 @asynccontextmanager
@@ -25,9 +24,11 @@ async def open_engine(settings: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def is_dead_socket(error: BaseException) -> bool:
-    """Tell whether uvloop refused to write because the socket is closed."""
-    return isinstance(error, RuntimeError) and "closed" in str(error)
+def watch_pool(engine: AsyncEngine, connections: Gauge) -> None:
+    """Have the gauge tell how many connections of the engine are `busy` and how many `idle`."""
+    pool: Any = engine.pool
+    connections.labels("busy").set_function(pool.checkedout)
+    connections.labels("idle").set_function(pool.checkedin)
 
 
 def _create_engine(settings: DatabaseSettings) -> AsyncEngine:
@@ -45,27 +46,24 @@ def _create_engine(settings: DatabaseSettings) -> AsyncEngine:
         engine = create_async_engine(url, connect_args={"timeout": settings.lock_timeout_seconds}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
-    engine = create_async_engine(
+    return create_async_engine(
         url.difference_update_query(["charset"]),
         isolation_level="READ COMMITTED",
         connect_args=_mysql_arguments(settings),
+        # One dead connection makes the pool replace all that are as old.
+        pool_pre_ping=True,
         **options,
     )
-    event.listen(engine.sync_engine, "checkout", _ping)
-    event.listen(engine.sync_engine, "handle_error", _recognise_dead_socket)
-    return engine
 
 
 def _mysql_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     lock_seconds = max(1, round(settings.lock_timeout_seconds))
-    arguments: dict[str, Any] = {
+    return {
+        "async_creator_fn": connector(settings),
         "charset": "utf8mb4",
         "connect_timeout": settings.connect_timeout_seconds,
         "init_command": f"SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = {lock_seconds}",
     }
-    if settings.tls_ca_file is not None:
-        arguments["ssl"] = ssl.create_default_context(cafile=str(settings.tls_ca_file))
-    return arguments
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -74,25 +72,3 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _ping(connection: Any, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
-    """Replace a dead connection before it is used.
-
-    SQLAlchemy's own pre-ping does not recognise what aiomysql raises for a dead socket on uvloop: a `RuntimeError`.
-    """
-    try:
-        connection.ping(reconnect=False)
-    except Exception as error:
-        # At once: the pool would say goodbye to the server first, which a dead socket refuses.
-        connection.driver_connection.close()
-        raise DisconnectionError("the connection is dead") from error
-
-
-def _recognise_dead_socket(context: ExceptionContext) -> None:
-    """Drop the connection whose socket died in mid-use; see `_ping`."""
-    if is_dead_socket(context.original_exception):
-        context.is_disconnect = True
-        if context.connection is not None:
-            driver_connection: Any = context.connection.connection.driver_connection
-            driver_connection.close()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -61,14 +62,17 @@ async def _locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
             await connection.commit()
             return
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.read_timeout_seconds = None  # a large table takes its time
         lock = {"name": f"rostra_user.migrate.{engine.url.database}"[:64], "seconds": _LOCK_SECONDS}
-        if await connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), lock) != 1:
-            raise UnavailableError("Another process is migrating the database.")
         try:
+            if await connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), lock) != 1:
+                raise UnavailableError("Another process is migrating the database.")
             yield connection
             await connection.commit()
         finally:
-            await connection.execute(text("SELECT RELEASE_LOCK(:name)"), lock)
+            # The lock ends with its connection, also where that is lost already.
+            await connection.invalidate()
 
 
 def _run(migrate: Callable[[Config, str], None], revision: str, connection: Connection) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rostra_kit.errors import AlreadyExistsError
 from rostra_user.domain import UsageBucket, UsageEvent
 from rostra_user.sql.database import Database
+from rostra_user.sql.replica import StaleReader
 from rostra_user.sql.tables import usage_events, users
 
 _ATTEMPTS = 5
@@ -18,10 +19,16 @@ _SUMMED = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_micros"
 
 
 class SqlUsageStore:
-    """A `UsageStore` on SQL."""
+    """A `UsageStore` on SQL.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where the ledger is.
+        shown_from: Where sums that are only shown are read, by default there, too.
+    """
+
+    def __init__(self, database: Database, shown_from: StaleReader | None = None) -> None:
         self._database = database
+        self._shown_from = shown_from or database
 
     async def record(self, events: Sequence[UsageEvent]) -> int:
         """See `UsageStore.record`."""
@@ -53,7 +60,7 @@ class SqlUsageStore:
             .group_by(day, model)
             .order_by(day, model)
         )
-        return [_bucket(row) for row in await self._database.rows(statement)]
+        return [_bucket(row) for row in await self._shown_from.rows(statement)]
 
     async def sum_cost(self, user_id: str, *, start: datetime, end: datetime) -> int:
         """See `UsageStore.sum_cost`."""
