@@ -8,9 +8,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from alembic.script import ScriptDirectory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import create_engine, text
 
+import rostra_user.migrations
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
 from rostra_kit.ports import free_port
@@ -69,5 +71,6 @@ def test_migration_runs_on_its_own(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-m", "rostra_user.migrate"], env=environ, check=True, capture_output=True)
     engine = create_engine(f"sqlite:///{tmp_path}/user.db")
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0001"
+        newest = ScriptDirectory(rostra_user.migrations.__path__[0]).get_current_head()
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == newest
     engine.dispose()

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import rostra_user.migrations.resumption  # noqa: F401 - makes itself known to Alembic
 from rostra_user.sql.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

@@ -21,18 +21,6 @@ LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_streams", "bud
 def upgrade() -> None:
     """Create the tables and the default plan."""
     plans = op.create_table("plans", sa.Column("name", sa.String(64), primary_key=True), *limits(), **TABLE_OPTIONS)
-    op.bulk_insert(
-        plans,
-        [
-            {
-                "name": "default",
-                "requests_per_minute": 600,
-                "tokens_per_minute": 500_000,
-                "concurrent_streams": 50,
-                "budget_micros_per_month": None,
-            }
-        ],
-    )
     op.create_table(
         "users",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -101,6 +89,18 @@ def upgrade() -> None:
         sa.Column("erase_time", moment(), nullable=True),
         sa.Index("ix_erasures_mark_time", "mark_time"),
         **TABLE_OPTIONS,
+    )
+    op.bulk_insert(
+        plans,
+        [
+            {
+                "name": "default",
+                "requests_per_minute": 600,
+                "tokens_per_minute": 500_000,
+                "concurrent_streams": 50,
+                "budget_micros_per_month": None,
+            }
+        ],
     )
 
 
