@@ -7,13 +7,18 @@ makes a request wait for seconds while Redis is down.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
+# Without an end, a reader whose Redis vanished without a word would never read again.
+_LONGEST_READ_SECONDS = 10.0
 
 
 class RedisSettings(BaseModel):
@@ -49,7 +54,7 @@ class RedisClients:
     Attributes:
         limiter: Fails fast and repeats nothing, for calls that every request waits for.
         commands: Repeats what failed a few times, for everything else.
-        streams: Reads as long as it takes, for XREADGROUP BLOCK and pub/sub.
+        streams: Reads for up to 10 s, for XREADGROUP BLOCK, and for pub/sub, which says itself how long.
     """
 
     limiter: Redis
@@ -69,13 +74,13 @@ async def open_redis(settings: RedisSettings) -> AsyncIterator[RedisClients]:
             for client in (
                 _client(settings, read_seconds=fast, connect_seconds=fast, retry=Retry(NoBackoff(), 0)),
                 _client(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, 3)),
-                _client(settings, read_seconds=None, connect_seconds=connect, retry=Retry(backoff, 3)),
+                _client(settings, read_seconds=_LONGEST_READ_SECONDS, connect_seconds=connect, retry=Retry(backoff, 3)),
             )
         ]
         yield RedisClients(limiter=limiter, commands=commands, streams=streams)
 
 
-def _client(settings: RedisSettings, *, read_seconds: float | None, connect_seconds: float, retry: Retry) -> Redis:
+def _client(settings: RedisSettings, *, read_seconds: float, connect_seconds: float, retry: Retry) -> Redis:
     """Return a client whose callers wait for a free connection, where redis-py would raise at once."""
     pool = BlockingConnectionPool.from_url(
         settings.url.get_secret_value(),
@@ -85,4 +90,23 @@ def _client(settings: RedisSettings, *, read_seconds: float | None, connect_seco
         socket_connect_timeout=connect_seconds,
         retry=retry,
     )
+    pool.connection_class = _telling_of_dead_sockets(pool.connection_class)
     return Redis.from_pool(pool)
+
+
+def _telling_of_dead_sockets(connection_class: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Return the class of connections with uvloop's word for a socket that is closed made into redis-py's.
+
+    uvloop refuses to write to one with a `RuntimeError`, which redis-py, and whoever handles its errors, lets pass.
+    """
+
+    class Connection(connection_class):  # type: ignore[misc,valid-type]
+        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().send_packed_command(*args, **kwargs)
+            except RuntimeError as error:
+                if "closed" not in str(error):
+                    raise
+                raise RedisConnectionError("The connection is closed.") from error
+
+    return Connection

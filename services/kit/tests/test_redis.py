@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import uvloop
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
@@ -73,3 +74,33 @@ def test_address_of_something_else_is_refused_without_showing_it() -> None:
     with pytest.raises(ValidationError, match="redis://") as caught:
         RedisSettings.model_validate({"url": "http://user:password@redis.internal"})
     assert "password" not in str(caught.value)
+
+
+def test_socket_that_died_under_uvloop_is_an_error_of_redis(server: RedisServer) -> None:
+    async def scenario() -> None:
+        settings = RedisSettings.model_validate({"url": server.url, "limiter_timeout_seconds": 2})
+        async with open_redis(settings) as clients:
+            await clients.limiter.ping()
+            await clients.commands.ping()
+            for client in (clients.limiter, clients.commands):
+                for connection in client.connection_pool._available_connections:
+                    connection._writer.transport.abort()
+            with pytest.raises(RedisError):
+                await clients.limiter.ping()
+            assert await clients.limiter.ping()
+            assert await clients.commands.ping()  # it tries again by itself
+
+    uvloop.run(scenario())
+
+
+async def test_reader_gives_up_on_a_server_that_fell_silent(
+    monkeypatch: pytest.MonkeyPatch, server: RedisServer
+) -> None:
+    monkeypatch.setattr("rostra_kit.redis._LONGEST_READ_SECONDS", 0.2)
+    async with open_redis(RedisSettings.model_validate({"url": server.url, "connect_timeout_seconds": 0.5})) as clients:
+        await clients.streams.ping()
+        with server.frozen():
+            with pytest.raises(RedisError):
+                async with asyncio.timeout(15):
+                    await clients.streams.xread({"events": "$"}, block=100)
+        assert await clients.streams.ping()
