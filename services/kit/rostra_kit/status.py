@@ -12,6 +12,8 @@ DOMAIN = "rostra"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_AFTER_SECONDS = "retry_after_seconds"
 PARAM = "param"
+# Negative: the client's transport must not repeat the call by itself.
+_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 # A call fails with more than 8 KiB of trailers, in which a message stands twice and a byte can take three.
 _MAX_MESSAGE_BYTES = 1200
@@ -34,8 +36,11 @@ def message_of(error: errors.AppError) -> str:
     return _shortened(error.message, _MAX_MESSAGE_BYTES)
 
 
-def trailing_metadata(error: errors.AppError) -> tuple[tuple[str, bytes], ...]:
-    """Return the trailing metadata that tells a gRPC client all that `error` knows."""
+def trailing_metadata(error: errors.AppError) -> tuple[tuple[str, str | bytes], ...]:
+    """Return the trailing metadata that tells a gRPC client all that `error` knows.
+
+    A call that a service itself refused is not repeated on the way: each hop would wait for the dependency three times.
+    """
     metadata = dict(error.metadata)
     if error.param is not None:
         metadata[PARAM] = error.param
@@ -48,7 +53,7 @@ def trailing_metadata(error: errors.AppError) -> tuple[tuple[str, bytes], ...]:
     )
     status = status_pb2.Status(code=error.code.value[0], message=message_of(error))
     status.details.add().Pack(info)
-    return ((DETAILS_KEY, status.SerializeToString()),)
+    return ((DETAILS_KEY, status.SerializeToString()), _NO_RETRY)
 
 
 def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.AppError:

@@ -19,6 +19,8 @@ async def uninterrupted(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear of it, which asyncio would log as an oversight
         raise
 
 

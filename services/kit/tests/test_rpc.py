@@ -35,6 +35,7 @@ class Servicer(ChatServiceServicer):
 
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
+        self.asked = 0
 
     async def GetModel(self, request, context):
         match request.id:
@@ -50,6 +51,9 @@ class Servicer(ChatServiceServicer):
                 await asyncio.sleep(60)
             case "caller":
                 return pb.GetModelResponse(model={"id": current_caller().user_id})
+            case "away":
+                self.asked += 1
+                raise UnavailableError("Away.", retry_after_seconds=1)
             case "request-id":
                 return pb.GetModelResponse(model={"id": current_request().request_id})
         raise AssertionError(request.id)
@@ -146,6 +150,12 @@ async def test_refused_connection_is_unavailable() -> None:
         with pytest.raises(UnavailableError) as caught:
             await get(client, "caller")
     assert caught.value.retry_after_seconds == 1
+
+
+async def test_call_that_a_service_refused_is_not_repeated_on_the_way(client: Client, servicer: Servicer) -> None:
+    with pytest.raises(UnavailableError, match=r"Away\."):
+        await get(client, "away")
+    assert servicer.asked == 1
 
 
 async def test_stream_that_breaks_raises_after_its_messages(client: Client) -> None:

@@ -1,6 +1,7 @@
 """Work whose end does not depend on who waits for it."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -24,6 +25,26 @@ async def test_cancelled_caller_lets_the_work_end_and_is_cancelled_then() -> Non
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert ended.is_set()
+
+
+async def test_error_that_nobody_waits_for_is_no_oversight(caplog: pytest.LogCaptureFixture) -> None:
+    begun, proceed = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await proceed.wait()
+        raise ValueError
+
+    caller = asyncio.create_task(uninterrupted(work()))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.sleep(0)
+    proceed.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    del caller
+    gc.collect()
+    assert not caplog.records
 
 
 async def test_error_of_the_work_reaches_the_caller() -> None:
