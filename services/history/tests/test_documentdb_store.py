@@ -54,6 +54,16 @@ async def test_absent_server_is_unavailable_at_once() -> None:
         assert time.monotonic() - started < 5
 
 
+async def test_while_no_server_is_found_one_caller_at_a_time_looks_for_it() -> None:
+    settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", timeout_seconds=0.5)
+    async with open_documentdb_store(settings) as store:
+        for longest_seconds in (2.0, 0.2):
+            started = time.monotonic()
+            with pytest.raises(UnavailableError):
+                await store.conversations.get(owner="u", conversation_id="c")
+            assert time.monotonic() - started < longest_seconds
+
+
 @pytest.mark.parametrize(
     ("error", "translated"),
     [
