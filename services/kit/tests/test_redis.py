@@ -99,8 +99,7 @@ async def test_reader_gives_up_on_a_server_that_fell_silent(
     monkeypatch.setattr("rostra_kit.redis._LONGEST_READ_SECONDS", 0.2)
     async with open_redis(RedisSettings.model_validate({"url": server.url, "connect_timeout_seconds": 0.5})) as clients:
         await clients.streams.ping()
-        with server.frozen():
-            with pytest.raises(RedisError):
-                async with asyncio.timeout(15):
-                    await clients.streams.xread({"events": "$"}, block=100)
+        with server.frozen(), pytest.raises(RedisError):
+            async with asyncio.timeout(15):
+                await clients.streams.xread({"events": "$"}, block=100)
         assert await clients.streams.ping()
