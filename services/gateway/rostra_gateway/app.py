@@ -91,7 +91,7 @@ def new_app(edge: Edge) -> FastAPI:
         *(auth, me, api_keys, usage),
     ):
         app.include_router(module.router)
-    app.add_middleware(EdgeMiddleware, settings=edge.settings.request, metrics=edge.metrics)
+    app.add_middleware(EdgeMiddleware, settings=edge.settings, metrics=edge.metrics)
     install_exception_handlers(app)
     install_openapi(app)
     return app

@@ -12,11 +12,13 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rostra_gateway.capacity import Capacity
+from rostra_gateway.cors import Cors
 from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.problems import problem
 from rostra_gateway.request_body import RequestBody
-from rostra_gateway.settings import RequestSettings
+from rostra_gateway.response_headers import Headers, default_headers, security_headers
+from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.ids import new_id
@@ -26,17 +28,18 @@ logger = logging.getLogger(__name__)
 
 # Asked every few seconds; their lines would bury the others.
 _PROBES = {"/livez", "/readyz"}
-_SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
 class EdgeMiddleware:
     """Surrounds the application."""
 
-    def __init__(self, app: ASGIApp, settings: RequestSettings, metrics: GatewayMetrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: GatewayMetrics) -> None:
         self._app = app
-        self._settings = settings
+        self._settings = settings.request
+        self._security_headers = security_headers(settings)
+        self._cors = Cors(settings.cors)
         self._metrics = metrics
-        self._capacity = Capacity(settings.max_under_way, metrics)
+        self._capacity = Capacity(settings.request.max_under_way, metrics)
         self._tracer = trace.get_tracer("rostra")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,11 +52,12 @@ class EdgeMiddleware:
         set_current_request(RequestContext(request_id=exchange.request_id))
         span = self._begin_span(scope)
         body = scope["rostra.body"] = RequestBody(receive, scope, self._settings)
-        sender = _Sender(send, exchange, body)
+        sender = _Sender(send, exchange, body, [*self._security_headers, *self._cors.headers(scope)])
+        app = self._cors.preflight(scope) or self._app
         try:
             # A pod that is busy lives, and is ready.
             with nullcontext() if scope["path"] in _PROBES else self._capacity.place():
-                await self._app(scope, body, sender)
+                await app(scope, body, sender)
         except AppError as error:
             await self._answer(error, scope, receive, sender)
         except Exception:
@@ -100,26 +104,28 @@ class EdgeMiddleware:
 class _Sender:
     """Adds the headers that every response has."""
 
-    def __init__(self, send: Send, exchange: Exchange, body: RequestBody) -> None:
+    def __init__(self, send: Send, exchange: Exchange, body: RequestBody, fixed: Headers) -> None:
         self._send = send
         self._exchange = exchange
         self._body = body
+        self._fixed = fixed
         self.started = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             self._exchange.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers()]
+            given = list(message.get("headers", ()))
+            message["headers"] = [*given, *default_headers(given), *self._headers()]
         await self._send(message)
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
+    def _headers(self) -> Headers:
         exchange = self._exchange
         headers = [
             (b"x-request-id", exchange.request_id.encode()),
             (b"openai-processing-ms", b"%d" % round(exchange.elapsed_seconds() * 1000)),
             (b"openai-version", b"2020-10-01"),
-            *_SECURITY_HEADERS,
+            *self._fixed,
         ]
         if self._body.withheld:
             headers.append((b"connection", b"close"))

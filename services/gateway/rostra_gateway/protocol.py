@@ -1,6 +1,6 @@
 """HTTP/1.1 below the application: uvicorn's, with bounds on a request's head and errors in OpenAI's shape.
 
-What is refused here never was a request: it has no id, no headers of ours and no line in the log of requests.
+What is refused here never was a request: it has no id and no line in the log of requests.
 """
 
 import asyncio
@@ -8,6 +8,8 @@ from http import HTTPStatus
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rostra_gateway.response_headers import Headers, default_headers
 
 # As much as an Application Load Balancer lets through.
 _MAX_HEAD_BYTES = 64 * 1024
@@ -18,9 +20,11 @@ class EdgeProtocol(HttpToolsProtocol):
 
     Attributes:
         max_head_seconds: How long the head of a request may take to arrive, the first one from the connection's begin.
+        refusal_headers: What an answer has that is given here.
     """
 
     max_head_seconds = 30.0
+    refusal_headers: Headers = []  # noqa: RUF012 - uvicorn takes a class, so this is where a value stands
     _head_bytes = 0
     _in_head = False
     _head_timer: asyncio.TimerHandle | None = None
@@ -93,16 +97,18 @@ class EdgeProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         error = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_value"}
         body = orjson.dumps({"error": error})
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        headers: Headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        headers += [*default_headers(headers), *self.refusal_headers]
+        lines = [b"HTTP/1.1 %d %s" % (status.value, status.phrase.encode()), *(b": ".join(each) for each in headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
 
-def protocol_with(*, max_head_seconds: float) -> type[EdgeProtocol]:
-    """Return the protocol with a bound of its own: uvicorn, which makes the connections, takes a class."""
-    return type("BoundEdgeProtocol", (EdgeProtocol,), {"max_head_seconds": max_head_seconds})
+def protocol_with(*, max_head_seconds: float, headers: Headers) -> type[EdgeProtocol]:
+    """Return the protocol with attributes of its own: uvicorn, which makes the connections, takes a class."""
+    attributes = {"max_head_seconds": max_head_seconds, "refusal_headers": headers}
+    return type("BoundEdgeProtocol", (EdgeProtocol,), attributes)

@@ -38,6 +38,7 @@ class RequestBody:
         announced = headers.get(b"content-length", b"")
         self._announced_bytes = int(announced) if announced.isdigit() else 0
         self._expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        self._encoding = headers.get(b"content-encoding", b"identity").strip().lower()
         self._receive = receive
         self.bounds = BodyBounds(settings.max_body_bytes, settings.max_upload_seconds)
         self._began = asyncio.get_running_loop().time()
@@ -55,7 +56,7 @@ class RequestBody:
 
         Raises:
             RequestTooLarge: The body has, or will have, more bytes than is accepted.
-            HTTPException: The body does not arrive in time.
+            HTTPException: The body does not arrive in time, or is compressed.
         """
         if self._announced_bytes > self.bounds.max_bytes:
             raise self._too_large()
@@ -68,6 +69,9 @@ class RequestBody:
         except TimeoutError as error:
             raise HTTPException(408, "The rest of the request did not arrive.", {"connection": "close"}) from error
         self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes and self._encoding != b"identity":
+            # Nothing is ever decompressed, so that no body can grow after it was measured.
+            raise HTTPException(415, "Send the request body without Content-Encoding.", {"accept-encoding": "identity"})
         if self._received_bytes > self.bounds.max_bytes:
             raise self._too_large()
         self._complete = not message.get("more_body", False)

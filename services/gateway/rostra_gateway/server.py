@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from rostra_gateway.app import build
 from rostra_gateway.clients import Clients
 from rostra_gateway.protocol import protocol_with
+from rostra_gateway.response_headers import security_headers
 from rostra_gateway.settings import Settings
 from rostra_kit.readiness import wait_until_ready
 from rostra_kit.shutdown import Shutdown
@@ -79,7 +80,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         host=settings.listen.host,
         port=settings.listen.port,
         loop="none",
-        http=protocol_with(max_head_seconds=settings.request.max_head_seconds),
+        http=protocol_with(max_head_seconds=settings.request.max_head_seconds, headers=security_headers(settings)),
         ws="none",
         lifespan="off",
         log_config=None,

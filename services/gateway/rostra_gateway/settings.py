@@ -1,5 +1,7 @@
 """The gateway's settings."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 
 from rostra_kit.redis import RedisSettings
@@ -49,6 +51,18 @@ class AddressLimits(BaseModel):
     concurrent_streams: int = Field(500, ge=1, description="Streams open at once from one address.")
 
 
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.:\[\]-]+$")]
+
+
+class CorsSettings(BaseModel):
+    """Which web pages may use the API from a browser."""
+
+    allowed_origins: tuple[Origin, ...] = Field(
+        (), description='Origins, exactly as browsers send them, as JSON: `["https://app.example.com"]`.'
+    )
+    max_age_seconds: int = Field(600, ge=0, description="Time for which a browser need not ask again.")
+
+
 class CacheSettings(BaseModel):
     """How long the gateway remembers who a credential stands for."""
 
@@ -78,12 +92,18 @@ class Settings(ServiceSettings):
     request: RequestSettings = RequestSettings()
     imports: ImportSettings = ImportSettings()
     address_limits: AddressLimits = AddressLimits()
+    cors: CorsSettings = CorsSettings()
     cache: CacheSettings = CacheSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s?#]*[^\s?#/]$",
         description="Where people reach the gateway, such as `https://chat.example.com`: links begin with it.",
+    )
+    hsts_seconds: int = Field(
+        31_536_000,
+        ge=0,
+        description="Time for which browsers keep to HTTPS when the public URL has it; 0 does not tell them.",
     )
     heartbeat_seconds: float = Field(
         12.0, gt=0, description="Longest silence on a stream; below CloudFront's 30 s and the ALB's 60 s."

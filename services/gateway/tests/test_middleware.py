@@ -1,8 +1,11 @@
 """What every request and every response has."""
 
 import asyncio
+import gzip
+import json
 import logging
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -34,6 +37,66 @@ async def test_every_answer_has_the_headers_of_all(
     assert answer.headers["openai-version"] == "2020-10-01"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"public_url": "https://chat.example.com"}, "max-age=31536000"),
+        ({"public_url": "https://chat.example.com", "hsts_seconds": 60}, "max-age=60"),
+        ({"public_url": "https://chat.example.com", "hsts_seconds": 0}, None),
+        ({"public_url": "http://chat.example.com"}, None),
+    ],
+)
+async def test_browsers_are_told_to_keep_to_https_where_there_is_https(
+    start_gateway: StartGateway, settings: dict[str, Any], told: str | None
+) -> None:
+    gateway = await start_gateway(**settings)
+    async with connect(gateway) as client:
+        for path in ("/livez", "/nothing"):
+            assert (await client.get(path)).headers.get("strict-transport-security") == told
+    refused = (await talk(gateway, b"no HTTP\r\n\r\n")).decode()
+    assert f"\r\nstrict-transport-security: {told}\r\n" in refused if told else "strict-transport" not in refused
+
+
+async def test_refusal_below_the_application_has_the_headers_of_all(gateway: Gateway) -> None:
+    head, _, body = (await talk(gateway, b"no HTTP\r\n\r\n")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    for line in (
+        *(b"x-content-type-options: nosniff", b"x-frame-options: DENY", b"cache-control: no-store"),
+        *(b"referrer-policy: no-referrer", b"content-security-policy: default-src 'none'; frame-ancestors 'none'"),
+    ):
+        assert line in head.split(b"\r\n")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+async def test_page_of_documents_may_load_what_it_is_made_of(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/docs")
+    assert answer.status_code == 200
+    assert "content-security-policy" not in answer.headers
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "x-unknown"])
+@pytest.mark.parametrize("path", ["/v1/conversations", "/v1/chat/completions", "/v1/auth/login"])
+async def test_compressed_body_is_415_and_never_decompressed(
+    client: httpx.AsyncClient, path: str, encoding: str
+) -> None:
+    answer = await client.post(path, content=gzip.compress(b" " * 10_000_000), headers={"content-encoding": encoding})
+    assert answer.status_code == 415
+    assert answer.headers["accept-encoding"] == "identity"
+    assert answer.json()["error"]["message"] == "Send the request body without Content-Encoding."
+    assert (await client.get("/v1/models")).status_code == 200
+
+
+async def test_body_of_encoding_identity_is_read(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/conversations", json={}, headers={"content-encoding": "identity"})
+    assert answer.status_code == 200
 
 
 async def test_request_id_is_never_the_clients(client: httpx.AsyncClient) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 import logging.config
+import re
 
 from opentelemetry import trace
+from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from rostra_kit.context import current_request
@@ -27,6 +29,18 @@ class RequestFilter(logging.Filter):
         return True
 
 
+# Valid in JSON, but ends of lines to some readers, orders to a terminal, or letters that turn the text around them.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class LineFormatter(OrjsonFormatter):
+    """Writes a record as one line of JSON to every reader, whatever its values hold."""
+
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        """Return the line."""
+        return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", super().jsonify_log_record(log_data))
+
+
 def configure_logging(service: str, *, level: str) -> None:
     """Send the logs of this process to standard error, one JSON object per line, from `level` on."""
     logging.config.dictConfig(
@@ -36,7 +50,7 @@ def configure_logging(service: str, *, level: str) -> None:
             "filters": {"request": {"()": RequestFilter, "service": service}},
             "formatters": {
                 "json": {
-                    "()": OrjsonFormatter,
+                    "()": LineFormatter,
                     "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
                     "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
                     "datefmt": "%Y-%m-%dT%H:%M:%S%z",

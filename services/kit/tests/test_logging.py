@@ -5,6 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 PRELUDE = """
 import logging
 from rostra_kit.context import RequestContext, set_current_request
@@ -31,6 +33,19 @@ def test_line_names_service_and_request() -> None:
 def test_line_break_in_a_value_stays_inside_the_line() -> None:
     (line,) = lines_of(r'log.warning("one\ntwo %s", "\r\n{}")')
     assert line["message"] == "one\ntwo \r\n{}"
+
+
+@pytest.mark.parametrize(
+    "character", ["\r", "\n", "\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\u202e", "\u2066"]
+)
+def test_character_that_could_act_on_a_reader_is_written_as_its_number(character: str) -> None:
+    code = f"log.warning({'a' + character + 'b'!r}, extra={{'model': {character!r}, {'k' + character!r}: 1}})"
+    ran = subprocess.run([sys.executable, "-c", PRELUDE + code], capture_output=True, check=True, timeout=30)
+    written = ran.stderr.decode()
+    assert len(written.splitlines()) == 1
+    assert character not in written.removesuffix("\n")
+    line = json.loads(written)
+    assert (line["message"], line["model"], line["k" + character]) == (f"a{character}b", character, 1)
 
 
 def test_traceback_stays_inside_the_line() -> None:
