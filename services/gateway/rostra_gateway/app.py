@@ -81,6 +81,8 @@ def new_app(edge: Edge) -> FastAPI:
         # A redirect would repeat the Host header, which the client chose.
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        # Its own spans hold paths and queries, and so what people search for; the middleware's hold neither.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.edge = edge
     for module in (

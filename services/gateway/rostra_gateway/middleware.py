@@ -96,7 +96,8 @@ class EdgeMiddleware:
                 "status": exchange.status,
                 "seconds": round(seconds, 4),
                 "user_id": exchange.user_id,
-                "model": exchange.model,
+                # What was refused may name no model at all, but hold whatever its sender mistook for one.
+                "model": exchange.model if exchange.status < 400 else "",
             },
         )
 

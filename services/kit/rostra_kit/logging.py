@@ -42,7 +42,10 @@ class LineFormatter(OrjsonFormatter):
 
 
 def configure_logging(service: str, *, level: str) -> None:
-    """Send the logs of this process to standard error, one JSON object per line, from `level` on."""
+    """Send the logs of this process to standard error, one JSON object per line, from `level` on.
+
+    Of libraries nothing below "info" is logged.
+    """
     logging.config.dictConfig(
         {
             "version": 1,
@@ -57,6 +60,11 @@ def configure_logging(service: str, *, level: str) -> None:
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request"]}},
-            "root": {"handlers": ["stderr"], "level": level.upper()},
+            # What libraries tell of at the level "debug" is what they are given: statements with their values, bodies.
+            "root": {
+                "handlers": ["stderr"],
+                "level": max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]),
+            },
+            "loggers": {f"rostra_{package}": {"level": level.upper()} for package in ("kit", service)},
         }
     )

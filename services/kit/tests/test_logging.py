@@ -55,3 +55,21 @@ def test_traceback_stays_inside_the_line() -> None:
 
 def test_level_below_the_lowest_is_not_logged() -> None:
     assert lines_of('log.debug("quiet")') == []
+
+
+def test_debug_is_the_level_of_rostra_and_not_of_libraries() -> None:
+    code = """
+configure_logging("chat", level="debug")
+for name in ("rostra_chat.app", "rostra_kit.client", "aiosqlite"):
+    logging.getLogger(name).debug("detail")
+    logging.getLogger(name).info("news")
+"""
+    assert [(line["logger"], line["message"]) for line in lines_of(code)] == [
+        *(("rostra_chat.app", "detail"), ("rostra_chat.app", "news"), ("rostra_kit.client", "detail")),
+        *(("rostra_kit.client", "news"), ("aiosqlite", "news")),
+    ]
+
+
+def test_level_above_info_holds_for_libraries_too() -> None:
+    code = 'configure_logging("chat", level="error")\nlogging.getLogger("aiosqlite").warning("news")\nlog.error("bad")'
+    assert [line["message"] for line in lines_of(code)] == ["bad"]

@@ -1,0 +1,72 @@
+"""A collector of traces that keeps what it is sent: OTLP over gRPC, in a process of its own.
+
+A gRPC server in the test's process would not survive that the test starts others.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReceiver:
+    """A collector that runs.
+
+    Attributes:
+        url: Where it listens, for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+        file: Holds all that was sent.
+    """
+
+    url: str
+    file: Path
+
+    def text(self) -> str:
+        """Return all that was sent, as text."""
+        return self.file.read_bytes().decode("utf-8", "replace")
+
+
+@asynccontextmanager
+async def trace_receiver(file: Path) -> AsyncIterator[TraceReceiver]:
+    """Run a collector that writes to `file`."""
+    file.touch()  # noqa: ASYNC240 - once, before anything runs
+    process = await asyncio.create_subprocess_exec(sys.executable, __file__, file, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout
+    try:
+        async with asyncio.timeout(30):
+            port = int(await process.stdout.readline())
+        yield TraceReceiver(f"http://127.0.0.1:{port}", file)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+class _Servicer(trace_service_pb2_grpc.TraceServiceServicer):
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    async def Export(self, request: Any, context: Any) -> Any:
+        with self._file.open("ab") as file:
+            # Unescaped: the bytes hold every string as it was sent.
+            file.write(request.SerializeToString())
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+async def _serve(file: Path) -> None:
+    server = grpc.aio.server()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Servicer(file), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))
