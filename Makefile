@@ -2,9 +2,12 @@
 
 PORT ?= 8080
 DATA ?= .rostra
+FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
 .PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load soak footprint clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load footprint clean
+.PHONY: help run fmt generate lock check lint typecheck verify test test-integration fuzz load clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +82,9 @@ test-e2e: ## Run the golden journey on a real cluster (CONTEXT=… TAG=… REGIS
 	@hack/setup dev
 	@ROSTRA_E2E_CONTEXT="$${CONTEXT:?names the context of kubectl to test on}" ROSTRA_E2E_TAG="$$TAG" \
 	    ROSTRA_E2E_REGISTRY="$$REGISTRY" .venv/bin/pytest tests/e2e_cluster
+fuzz: ## Send 120,000 generated requests to the gateway and the services (FUZZ=..., ROSTRA_FUZZ_SEED=...)
+	@hack/setup dev
+	@ROSTRA_FUZZ_REQUESTS=$(FUZZ) .venv/bin/pytest -s tests/fuzz
 
 load: ## Measure what the gateway adds to a provider's time, what background responses cost, and overload
 	@hack/setup dev

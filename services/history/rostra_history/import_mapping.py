@@ -1,19 +1,12 @@
 """Messages of imports and what they stand for."""
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from rostra.history.v1.history_service_pb2 import ImportConversationRequest
 from rostra.history.v1.history_service_pb2 import ImportedItem as ItemMessage
 from rostra.history.v1.item_pb2 import Feedback as FeedbackMessage
 from rostra_history.feedback import Feedback, check_comment
 from rostra_history.feedback_mapping import rating_of
 from rostra_history.imports import ImportedConversation, ImportedItem
-from rostra_history.mapping import body_text
-from rostra_kit.errors import InvalidArgumentError
-
-# The end of the year 9999, the last moment that a message can tell.
-_LAST_SECOND = 253_402_300_799
-_NANOS = 1_000_000_000
+from rostra_history.mapping import body_text, time_us_of
 
 
 def imported_conversation(request: ImportConversationRequest) -> ImportedConversation:
@@ -26,8 +19,12 @@ def imported_conversation(request: ImportConversationRequest) -> ImportedConvers
         title=request.title,
         metadata=request.metadata,
         archived=request.archived,
-        create_time_us=_time_us(request.create_time, "create_time") if request.HasField("create_time") else None,
-        update_time_us=_time_us(request.update_time, "update_time") if request.HasField("update_time") else None,
+        create_time_us=time_us_of(request.create_time, param="create_time")
+        if request.HasField("create_time")
+        else None,
+        update_time_us=time_us_of(request.update_time, param="update_time")
+        if request.HasField("update_time")
+        else None,
         items=[_item(item, param=f"items[{index}]") for index, item in enumerate(request.items)],
         active_key=request.active_key if request.HasField("active_key") else None,
     )
@@ -39,19 +36,12 @@ def _item(item: ItemMessage, *, param: str) -> ImportedItem:
         key=item.key,
         parent_key=item.parent_key,
         body=body_text(item.body, param=param),
-        create_time_us=_time_us(item.create_time, f"{param}.create_time") if has_time else None,
+        create_time_us=time_us_of(item.create_time, param=f"{param}.create_time") if has_time else None,
         feedback=_feedback(item.feedback, f"{param}.feedback") if item.HasField("feedback") else None,
     )
 
 
 def _feedback(message: FeedbackMessage, param: str) -> Feedback:
     check_comment(message.comment)
-    time_us = _time_us(message.update_time, f"{param}.update_time")
+    time_us = time_us_of(message.update_time, param=f"{param}.update_time")
     return Feedback(rating=rating_of(message), comment=message.comment, update_time_us=time_us)
-
-
-def _time_us(time: Timestamp, param: str) -> int:
-    if not (0 <= time.seconds <= _LAST_SECOND and 0 <= time.nanos < _NANOS):
-        raise InvalidArgumentError("A time is between 1970 and 9999.", param=param)
-    time_us: int = time.ToMicroseconds()
-    return time_us

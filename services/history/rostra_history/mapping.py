@@ -82,8 +82,8 @@ def conversation_filter(request: ListConversationsRequest) -> ConversationFilter
     return ConversationFilter(
         archived=request.archived,
         order_by=ConversationTime.UPDATED if by_update else ConversationTime.CREATED,
-        min_create_time_us=request.min_create_time.ToMicroseconds() if request.HasField("min_create_time") else None,
-        max_create_time_us=request.max_create_time.ToMicroseconds() if request.HasField("max_create_time") else None,
+        min_create_time_us=_optional_time_us(request, "min_create_time"),
+        max_create_time_us=_optional_time_us(request, "max_create_time"),
     )
 
 
@@ -201,7 +201,8 @@ def attempt_of(request: FinishResponseRequest) -> int:
 
 def lease_us_of(duration: Duration) -> int:
     """Return for how many microseconds a lease is wanted."""
-    lease_us = duration.ToMicroseconds()
+    whole = duration.seconds in range(_MAX_LEASE_US) and duration.nanos in range(1_000_000_000)
+    lease_us = duration.ToMicroseconds() if whole else 0
     if not 0 < lease_us <= _MAX_LEASE_US:
         raise InvalidArgumentError("A lease lasts for some time, and for an hour at most.", param="lease_duration")
     return lease_us
@@ -256,9 +257,13 @@ def required(value: str, *, param: str) -> str:
 
 def time_us_of(message: Timestamp, *, param: str) -> int:
     """Return a time in microseconds since 1970."""
-    if not 0 <= message.seconds <= _LAST_SECOND:
+    if not (0 <= message.seconds <= _LAST_SECOND and 0 <= message.nanos < 1_000_000_000):
         raise InvalidArgumentError("A time lies between 1970 and the end of 9999.", param=param)
     return message.ToMicroseconds()
+
+
+def _optional_time_us(request: ListConversationsRequest, field: str) -> int | None:
+    return time_us_of(getattr(request, field), param=field) if request.HasField(field) else None
 
 
 def timestamp(time_us: int) -> Timestamp:

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 
+from google.protobuf.message import DecodeError
+
 from rostra.common.v1.caller_pb2 import Caller
 from rostra_kit.errors import UnauthenticatedError
 
@@ -64,4 +66,7 @@ def current_caller() -> Caller:
 
 @lru_cache(maxsize=4096)
 def _parse_caller(serialized: bytes) -> Caller:
-    return Caller.FromString(serialized)
+    try:
+        return Caller.FromString(serialized)
+    except DecodeError as error:
+        raise UnauthenticatedError("This call's caller cannot be read.") from error

@@ -13,7 +13,7 @@ from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer, ChatServiceStub, add_ChatServiceServicer_to_server
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.client import ServiceClient
-from rostra_kit.context import current_caller, current_request
+from rostra_kit.context import RequestContext, current_caller, current_request, set_current_request
 from rostra_kit.errors import (
     AppError,
     DeadlineExceededError,
@@ -186,3 +186,9 @@ def test_every_status_code_has_one_error() -> None:
     codes = [error_class.code for error_class in AppError.__subclasses__()]
     assert len(codes) == len(set(codes))
     assert grpc.StatusCode.UNKNOWN not in codes
+
+
+async def test_caller_that_cannot_be_read_is_nobody(client: Client) -> None:
+    set_current_request(RequestContext(caller=b"\xff\xff"))
+    with pytest.raises(UnauthenticatedError):
+        await client.call(client.stub.GetModel, pb.GetModelRequest(id="caller"))
