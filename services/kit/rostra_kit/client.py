@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from rostra_kit.channel import Channel
 from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, current_request
 from rostra_kit.errors import UnavailableError
 from rostra_kit.settings import ServiceAddress
@@ -36,9 +37,17 @@ class ServiceClient(Generic[StubT]):
     def __init__(
         self, stub: Callable[[grpc.aio.Channel], StubT], descriptor: ServiceDescriptor, address: ServiceAddress
     ) -> None:
-        self._channel = grpc.aio.insecure_channel(address.target, options=_channel_options(descriptor))
+        self._channel = Channel(address, _channel_options(descriptor))
         self._timeout_seconds = address.timeout_seconds
-        self.stub = stub(self._channel)
+        self._new_stub = stub
+        self._stub = stub(self._channel.current)
+
+    @property
+    def stub(self) -> StubT:
+        """Return the stub, for one call at once: with new certificates there is another."""
+        if self._channel.renew():
+            self._stub = self._new_stub(self._channel.current)
+        return self._stub
 
     async def __aenter__(self) -> Self:
         """Return the client; it connects with the first call."""
@@ -56,7 +65,7 @@ class ServiceClient(Generic[StubT]):
         Raises:
             AppError: None can be reached, or the one that was is not ready.
         """
-        check: UnaryUnaryMultiCallable[Any, Any] = self._channel.unary_unary(
+        check: UnaryUnaryMultiCallable[Any, Any] = self._channel.current.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=HealthCheckRequest.SerializeToString,
             response_deserializer=HealthCheckResponse.FromString,
@@ -84,6 +93,7 @@ class ServiceClient(Generic[StubT]):
         try:
             return await method(request, timeout=timeout, metadata=_outgoing_metadata())
         except grpc.aio.AioRpcError as error:
+            self._channel.note(error)
             raise error_from_rpc(error) from error
 
     async def stream(
@@ -101,6 +111,7 @@ class ServiceClient(Generic[StubT]):
             async for message in call:
                 yield message
         except grpc.aio.AioRpcError as error:
+            self._channel.note(error)
             raise error_from_rpc(error) from error
         finally:
             call.cancel()

@@ -17,9 +17,10 @@ from rostra_kit.logging import configure_logging
 from rostra_kit.readiness import Check, wait_until_ready
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.server_interceptor import ServerInterceptor
-from rostra_kit.settings import ServiceSettings
+from rostra_kit.settings import ListenSettings, ServiceSettings
 from rostra_kit.shutdown import Shutdown
 from rostra_kit.telemetry import tracing
+from rostra_kit.tls import server_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
         await health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         await health_servicer.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         app.register(server)
-        port = server.add_insecure_port(f"{settings.listen.host}:{settings.listen.port}")
+        port = add_port(server, settings.listen)
+        health_server = await _start_health_server(settings.listen, health_servicer)
         metrics_server, _ = start_http_server(
             settings.listen.metrics_port, addr=settings.listen.host, registry=registry
         )
@@ -99,7 +101,29 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
         app.on_draining()
         await asyncio.sleep(settings.shutdown.endpoint_removal_seconds)
         await server.stop(settings.shutdown.drain_seconds)
+        if health_server:
+            await health_server.stop(None)
     logger.info("stopped")
+
+
+def add_port(server: grpc.aio.Server, listen: ListenSettings) -> int:
+    """Let `server` listen, by mutual TLS where the settings have certificates, and return its port."""
+    address = f"{listen.host}:{listen.port}"
+    if listen.tls:
+        return server.add_secure_port(address, server_credentials(listen.tls))
+    return server.add_insecure_port(address)
+
+
+async def _start_health_server(listen: ListenSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server | None:
+    """Serve health checks in the clear where all else is TLS: kubelet has no certificate to show."""
+    if not listen.tls:
+        return None
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port(f"{listen.host}:{listen.health_port}")
+    await server.start()
+    logger.info("listening for health checks", extra={"health_port": port})
+    return server
 
 
 def new_server(registry: CollectorRegistry, *, max_connection_age_seconds: float = 300) -> grpc.aio.Server:

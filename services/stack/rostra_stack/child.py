@@ -117,7 +117,7 @@ class Child:
 
     async def _grpc_ready(self) -> bool:
         async with grpc.aio.insecure_channel(
-            self.plan.address, options=[("grpc.use_local_subchannel_pool", 1)]
+            self.plan.probe_address, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs know the synchronous one only
             try:

@@ -31,6 +31,7 @@ class ProcessPlan:
         command: The program and its arguments.
         port: Where it listens.
         probe: How to find out that it is ready.
+        probe_port: Where, if not where it listens.
         environment: Its settings.
     """
 
@@ -39,6 +40,12 @@ class ProcessPlan:
     port: int
     probe: Probe
     environment: Mapping[str, str] = field(default_factory=dict)
+    probe_port: int | None = None
+
+    @property
+    def probe_address(self) -> str:
+        """Return host and port for the probe."""
+        return f"{LOOPBACK}:{self.probe_port or self.port}"
 
     @property
     def address(self) -> str:
@@ -85,15 +92,23 @@ def _replicas(service: str, ports: list[int], settings: dict[str, str], given: d
     prefix = f"ROSTRA_{service.upper()}_"
     defaults = {prefix + "SHUTDOWN__DRAIN_SECONDS": _DRAIN_SECONDS, **_LOCAL_DEFAULTS}
     defaults |= {prefix + name: value for name, value in settings.items()}
+    # By mutual TLS a service's port answers nobody without a certificate.
+    health_ports = [free_port() if prefix + "LISTEN__TLS__CERT_FILE" in given else None for _ in ports]
     return [
         ProcessPlan(
             name=service if len(ports) == 1 else f"{service}-{number}",
             command=(sys.executable, "-m", f"rostra_{service}"),
             port=port,
             probe="http" if service == "gateway" else "grpc",
-            environment={**defaults, **given, prefix + "LISTEN__PORT": str(port)},
+            probe_port=health_port,
+            environment={
+                **defaults,
+                **given,
+                prefix + "LISTEN__PORT": str(port),
+                **({prefix + "LISTEN__HEALTH_PORT": str(health_port)} if health_port else {}),
+            },
         )
-        for number, port in enumerate(ports, 1)
+        for number, (port, health_port) in enumerate(zip(ports, health_ports, strict=True), 1)
     ]
 
 

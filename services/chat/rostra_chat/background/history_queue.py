@@ -29,7 +29,6 @@ class HistoryJobQueue:
 
     def __init__(self, client: "ServiceClient[HistoryServiceAsyncStub]") -> None:
         self._client = client
-        self._stub = client.stub
 
     async def enqueue(
         self, response: dict[str, Any], *, input_items: Sequence[Item], request_body: bytes, branch_point: bytes = b""
@@ -42,22 +41,22 @@ class HistoryJobQueue:
             job=job,
             branch_point=branch_point_to_proto(branch_point),
         )
-        await self._client.call(self._stub.CreateResponse, request)
+        await self._client.call(self._client.stub.CreateResponse, request)
 
     async def get(self, response_id: str) -> dict[str, Any]:
         """Return a response: see `JobQueue`."""
-        answer = await self._client.call(self._stub.GetResponse, pb.GetResponseRequest(response_id=response_id))
+        answer = await self._client.call(self._client.stub.GetResponse, pb.GetResponseRequest(response_id=response_id))
         return _response_from_proto(answer.response, answer.output)
 
     async def cancel(self, response_id: str) -> dict[str, Any]:
         """Cancel a response: see `JobQueue`."""
-        await self._client.call(self._stub.CancelResponse, pb.CancelResponseRequest(response_id=response_id))
+        await self._client.call(self._client.stub.CancelResponse, pb.CancelResponseRequest(response_id=response_id))
         return await self.get(response_id)
 
     async def claim(self, *, lease_seconds: float) -> Job | None:
         """Claim a response: see `JobQueue`."""
         request = pb.ClaimResponseRequest(lease_duration=_duration(lease_seconds))
-        answer = await self._client.call(self._stub.ClaimResponse, request)
+        answer = await self._client.call(self._client.stub.ClaimResponse, request)
         if not answer.HasField("lease"):
             return None
         return Job(
@@ -71,12 +70,12 @@ class HistoryJobQueue:
     async def renew(self, leases: Sequence[Lease], *, lease_seconds: float) -> Renewal:
         """Renew leases: see `JobQueue`."""
         request = pb.RenewLeasesRequest(leases=map(_to_proto, leases), lease_duration=_duration(lease_seconds))
-        answer = await self._client.call(self._stub.RenewLeases, request)
+        answer = await self._client.call(self._client.stub.RenewLeases, request)
         return Renewal(frozenset(answer.lost_response_ids), frozenset(answer.cancelled_response_ids))
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back: see `JobQueue`."""
-        await self._client.call(self._stub.ReleaseResponse, pb.ReleaseResponseRequest(lease=_to_proto(lease)))
+        await self._client.call(self._client.stub.ReleaseResponse, pb.ReleaseResponseRequest(lease=_to_proto(lease)))
 
     async def finish(self, response: dict[str, Any], lease: Lease) -> None:
         """Store how a response ended: see `JobQueue`."""
@@ -84,7 +83,7 @@ class HistoryJobQueue:
             response=response_to_proto(response), output=items_to_proto(response["output"]), lease=_to_proto(lease)
         )
         try:
-            await self._client.call(self._stub.FinishResponse, request)
+            await self._client.call(self._client.stub.FinishResponse, request)
         except AppError as error:
             if error.reason == ErrorReason.ERROR_REASON_LEASE_LOST:
                 raise LeaseLost(error.message) from error
