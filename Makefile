@@ -8,6 +8,7 @@ PYTHON := .venv/bin/python
 .PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load soak footprint clean
 .PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load footprint clean
 .PHONY: help run fmt generate lock check lint typecheck verify test test-integration fuzz load clean
+.PHONY: help run fmt generate lock check lint typecheck verify test test-integration fuzz load sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +108,11 @@ images: ## Build the images (TAG=… REGISTRY=…)
 
 chart-package: ## Package the chart into dist/
 	@helm package charts/rostra --destination dist
+sbom: ## Write build/sbom.json: what Rostra is made of, in CycloneDX
+	@hack/supply-chain sbom
+
+audit: ## Look for known weaknesses of the dependencies; says so when nobody can be asked
+	@hack/supply-chain audit
 
 clean: ## Remove the environment and what tools left behind; DATA stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
