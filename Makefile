@@ -5,11 +5,7 @@ DATA ?= .rostra
 FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load soak footprint clean
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e load footprint clean
-.PHONY: help run fmt generate lock check lint typecheck verify test test-integration fuzz load clean
-.PHONY: help run fmt generate lock check lint typecheck verify test test-integration fuzz load sbom audit clean
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy images chart-package generate lock check lint typecheck verify test test-integration test-e2e fuzz load footprint sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e fuzz load soak footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
