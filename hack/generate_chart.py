@@ -33,7 +33,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
 # What the chart sets itself, from other keys, and what needs a secret or a file that it does not mount.
 MANAGED = {
     *("environment", "log_level", "listen", "shutdown", "target", "url", "signing_keys_directory", "invitation_code"),
-    *("tls_ca_file", "migrate_on_start", "catalogue_file"),
+    *("tls", "tls_ca_file", "migrate_on_start", "catalogue_file"),
     *("replica_url", "user_file", "password_file", "tls_certificate_file", "tls_key_file"),
 }
 KEPT = (
@@ -64,7 +64,8 @@ def settings_schema(model: Schema, definitions: Schema) -> Schema:
             if not resolved["properties"]:
                 continue
         else:
-            resolved = {key: value for key, value in resolved.items() if key in KEPT}
+            items = {"items": {"type": resolved["items"]["type"]}} if "items" in resolved else {}
+            resolved = {key: value for key, value in resolved.items() if key in KEPT} | items
         properties[to_camel(name)] = resolved
     return {"type": "object", "additionalProperties": False, "properties": properties}
 

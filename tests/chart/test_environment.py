@@ -71,7 +71,7 @@ def leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
         if hasattr(type(value), "model_fields"):
             found |= leaves(value, f"{prefix}{name.upper()}__")
         else:
-            found[f"{prefix}{name.upper()}"] = value
+            found[f"{prefix}{name.upper()}"] = list(value) if isinstance(value, tuple) else value
     return found
 
 
@@ -188,4 +188,6 @@ def _other(field: dict[str, Any]) -> Any:
     if field["type"] in ("integer", "number"):
         ceiling = field.get("maximum", float("inf"))
         return min(ceiling, (field.get("default") or 0) + 1) if ceiling != field.get("default") else ceiling - 1
+    if field["type"] == "array":
+        return ["https://app.example.com", "https://b.example.com"]
     return "https://api.example.com" if "pattern" in field else "something"

@@ -71,9 +71,9 @@ https://{{ first .Values.gatewayApi.hostnames }}
 {{- end }}
 {{- end -}}
 
-{{/* A value as text: Helm knows numbers as floats, and would write 10485760 as 1.048576e+07. */}}
+{{/* A value as text, a list as JSON: Helm knows numbers as floats, and would write 10485760 as 1.048576e+07. */}}
 {{- define "rostra.scalar" -}}
-{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- if kindIs "slice" . }}{{ toJson . }}{{ else if and (kindIs "float64" .) (eq (float64 (int64 .)) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}
 
 {{- define "rostra.telemetryEnvironment" -}}

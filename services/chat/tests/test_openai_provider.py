@@ -258,7 +258,11 @@ async def test_retry_after_is_read_in_every_form(
     assert caught.value.retry_after_seconds == seconds
 
 
-@pytest.mark.parametrize("base_url", [f"http://127.0.0.1:{closed_port()}/v1", "http://nowhere.invalid/v1"])
+@pytest.mark.parametrize(
+    "base_url",
+    [f"http://127.0.0.1:{closed_port()}/v1", "http://nowhere.invalid/v1"],
+    ids=["nothing listens", "no such host"],
+)
 async def test_unreachable_provider_is_unavailable(base_url: str) -> None:
     async with OpenAIProvider.open(base_url=base_url, api_key=None, settings=TIMEOUTS) as unreachable:
         for attempt in (

@@ -94,7 +94,7 @@ async def test_access_token_calls_as_its_user(anyone: httpx.AsyncClient, service
         {"kid": None},
         {"key": Ed25519PrivateKey.generate()},
     ],
-    ids=str,
+    ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items() if name != "key") or "key",
 )
 async def test_access_token_that_is_not_ours_is_401(
     anyone: httpx.AsyncClient, services: Services, changes: dict
