@@ -193,7 +193,10 @@ async def test_revoked_key_is_refused_within_a_second_while_redis_hangs(
     if kind == "real" and executable is None:
         pytest.skip("no Redis server is installed")
     with running_redis(executable) as server:
-        async with running_gateway(service_server, server) as gateway, connect(gateway, alice) as client:
+        # As impatient with its limits as in production.
+        own = RedisSettings.model_validate({"url": server.url})
+        async with running_gateway(service_server, server, redis=own) as gateway, connect(gateway, alice) as client:
+            await until_revocations_arrive(gateway)
             await hang_and_come_back(server, gateway, client, services)
 
 
