@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rostra_stack.stack import Stack
-from support.stack import eventually, own_stack, register
+from support.stack import create_key, eventually, own_stack, register
 
 pytestmark = pytest.mark.e2e
 
@@ -64,5 +64,30 @@ async def test_budget_is_spent_to_the_last_call_and_not_beyond(stack: Stack) -> 
             return budget == {"limit": BUDGET, "spent": BUDGET}
 
         await eventually(spent, within_seconds=5)
+    finally:
+        await asyncio.gather(*(client.aclose() for client in clients))
+
+
+async def test_budget_of_a_key_is_spent_to_the_last_call_and_not_beyond(stack: Stack) -> None:
+    alice = register(stack.gateway_urls[0])
+    affordable = AFFORDABLE // 2
+    key = create_key(stack.gateway_urls[0], alice, budget_per_month=affordable * TOKENS / 2)
+    headers = {"authorization": f"Bearer {key}"}
+    body = {"model": "echo", "max_tokens": TOKENS, "messages": [{"role": "user", "content": "Hello there, who is it?"}]}
+    clients = [httpx.AsyncClient(base_url=url, timeout=30) for url in stack.gateway_urls]
+    try:
+        answers = await asyncio.gather(
+            *(clients[number % 2].post("/v1/chat/completions", json=body, headers=headers) for number in range(20))
+        )
+        assert Counter(answer.status_code for answer in answers) == {200: affordable, 429: 20 - affordable}
+        refused = next(answer for answer in answers if answer.status_code == 429).json()["error"]
+        assert refused["code"] == "insufficient_quota"
+        assert "of the API key" in refused["message"]
+        # The user has the rest of theirs.
+        rest = [await clients[0].post("/v1/chat/completions", json=body, headers=alice.key) for _ in range(AFFORDABLE)]
+        assert Counter(answer.status_code for answer in rest) == {
+            200: AFFORDABLE - affordable,
+            429: affordable,
+        }
     finally:
         await asyncio.gather(*(client.aclose() for client in clients))

@@ -15,7 +15,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 
-from support.stack import SharedStack, register
+from support.stack import SharedStack, administrator, register
 
 Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
 Case: TypeAlias = schemathesis.Case[Any]
@@ -66,17 +66,21 @@ class Newcomer:
             "api_key_id": account.api_key_id,
             "share_id": share["id"],
             "model": "echo",
+            "user_id": account.user_id,
+            "plan": "default",
         }
 
 
 class Examination:
     """Sends what an operation allows, or forbids, and collects what is wrong with the answers."""
 
-    def __init__(self, base_url: str, mode: GenerationMode) -> None:
+    def __init__(self, stack: SharedStack, mode: GenerationMode) -> None:
+        base_url = stack.gateway_urls[0]
         load_all_checks()
         self.problems: dict[str, str] = {}
         self.answers: dict[str, Counter[int]] = {}
         self._base_url = base_url
+        self._administrator = administrator(stack)
         self._mode = mode
         self._checks = cast(list[CheckFunction], CHECKS.get_by_names(_CHECKS))
         self._newcomer = Newcomer(base_url)
@@ -109,9 +113,11 @@ class Examination:
         self._newcomer.requests += 1
         if realistic:
             _put_in(case, self._newcomer.ids)
-        response = case.call(base_url=self._base_url, headers=self._newcomer.headers, timeout=10)
+        is_administration = case.operation.path.startswith("/v1/admin/")
+        headers = self._administrator.session if is_administration else self._newcomer.headers
+        response = case.call(base_url=self._base_url, headers=headers, timeout=10)
         try:
-            case.validate_response(response, checks=self._checks, headers=self._newcomer.headers)
+            case.validate_response(response, checks=self._checks, headers=headers)
         except FailureGroup as failures:
             for failure in failures.exceptions:
                 self.problems[f"{case.operation.label}: {type(failure).__name__}"] = f"{failures}"
@@ -124,6 +130,11 @@ def _put_in(case: Case, ids: dict[str, str]) -> None:
         case.path_parameters[name] = ids[name]
     if case.operation.label == "POST /v1/conversations/import":
         case.body = _EXPORT
+    elif case.operation.label == "PUT /v1/admin/plans/{plan}":
+        # Not the plan of everybody.
+        case.path_parameters["plan"] = "examined"
+    elif case.operation.label == "DELETE /v1/admin/plans/{plan}":
+        case.path_parameters["plan"] = "examined"
     elif isinstance(case.body, dict):
         fitting: dict[str, Any] = {
             "model": ids["model"],
@@ -134,6 +145,7 @@ def _put_in(case: Case, ids: dict[str, str]) -> None:
             "email": f"{uuid4().hex}@example.com",
             "password": "long enough",
             "expires_at": None,
+            "plan": ids["plan"],
         }
         case.body.update({name: value for name, value in fitting.items() if name in case.body})
         if "model" in case.body:
@@ -144,7 +156,7 @@ def _put_in(case: Case, ids: dict[str, str]) -> None:
 def test_every_operation_keeps_to_the_document(stack: SharedStack, mode: GenerationMode) -> None:
     config = schemathesis.Config.from_dict(_GENERATION)
     document = schemathesis.openapi.from_url(f"{stack.gateway_urls[0]}/openapi.json", config=config)
-    examination = Examination(stack.gateway_urls[0], mode)
+    examination = Examination(stack, mode)
     for found in document.get_all_operations():
         assert isinstance(found, Ok), found
         examination.examine(found.ok())

@@ -5,9 +5,12 @@ The shared stack has two gateways and one of every other service; its models com
 """
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -77,6 +80,11 @@ class SharedStack:
     def gateway_urls(self) -> list[str]:
         """Return the address of each gateway, without `/v1`."""
         return self._stack.gateway_urls
+
+    @property
+    def data(self) -> Path:
+        """Return the folder that holds databases, keys and logs."""
+        return self._stack.data
 
     def run(self, work: Coroutine[Any, Any, ResultT], *, timeout_seconds: float = _START_AND_STOP_SECONDS) -> ResultT:
         """Run `work` in the stack's event loop, where the provider's tallies can be awaited."""
@@ -189,7 +197,19 @@ def register(base_url: str, **fields: str) -> Account:
     )
 
 
-def create_key(base_url: str, account: Account, **limits: int) -> str:
+def administrator(stack: SharedStack | Stack) -> Account:
+    """Register somebody new, make them an administrator as an operator would, and sign them in."""
+    account = register(stack.gateway_urls[0])
+    environment = os.environ | {"ROSTRA_USER_DATABASE__URL": f"sqlite+aiosqlite:///{stack.data}/user.sqlite3"}
+    command = [sys.executable, "-m", "rostra_user.admin", "grant", account.email]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
+    # Gateways remember whom the first session stood for.
+    login = {"email": account.email, "password": account.password}
+    session = httpx.post(f"{stack.gateway_urls[0]}/v1/auth/login", json=login, timeout=30).json()
+    return replace(account, access_token=session["access_token"], refresh_token=session["refresh_token"])
+
+
+def create_key(base_url: str, account: Account, **limits: float) -> str:
     """Create another API key of `account` with limits of its own, for example `requests_per_minute`."""
     created = httpx.post(f"{base_url}/v1/api_keys", json={"name": "limited", "limits": limits}, headers=account.session)
     assert created.is_success, created.text

@@ -15,12 +15,13 @@ from rostra_kit.limits import BudgetClaim, Claim, Grant, LimitState, RateClaim, 
 TOKENS = "tokens"
 KEY_TOKENS = "key_tokens"
 BUDGET = "budget"
+KEY_BUDGET = "key_budget"
 
 _PERIOD_SECONDS = 60.0
 # What a limit is called by clients: a key's own limit is told by the same headers as the plan's.
-_PUBLIC_NAMES = {TOKENS: TOKENS, KEY_TOKENS: TOKENS, BUDGET: BUDGET}
+_PUBLIC_NAMES = {TOKENS: TOKENS, KEY_TOKENS: TOKENS, BUDGET: BUDGET, KEY_BUDGET: BUDGET}
 
-LoadSpent = Callable[[str], Awaitable[int]]
+LoadSpent = Callable[[str, str], Awaitable[int]]
 
 
 def claims_of(
@@ -33,7 +34,7 @@ def claims_of(
         tokens: The most tokens that the call can come to.
         cost_micros: The most money that the call can come to; of a free model no budget is asked.
         now: The time, in UTC: it says which month pays.
-        load_spent: Answers what the caller spent in a month, `YYYY-MM`.
+        load_spent: Answers what the caller spent in a month, `YYYY-MM`: with one API key, or, without its name, in all.
     """
     return tuple(_claims(caller, tokens, cost_micros, f"{now:%Y-%m}", load_spent))
 
@@ -50,8 +51,12 @@ def _claims(caller: Caller, tokens: int, cost_micros: int, month: str, load_spen
     if cost_micros and caller.user_limits.HasField("budget_micros_per_month"):
         limit = caller.user_limits.budget_micros_per_month
         yield BudgetClaim(
-            BUDGET, _budget_key(prefix, month), limit=limit, cost=cost_micros, load_spent=lambda: load_spent(month)
+            BUDGET, _budget_key(prefix, month), limit=limit, cost=cost_micros, load_spent=lambda: load_spent(month, "")
         )
+    if cost_micros and caller.api_key_id and caller.key_limits.HasField("budget_micros_per_month"):
+        key_id, limit = caller.api_key_id, caller.key_limits.budget_micros_per_month
+        key = _budget_key(f"{prefix}:key:{key_id}", month)
+        yield BudgetClaim(KEY_BUDGET, key, limit=limit, cost=cost_micros, load_spent=lambda: load_spent(month, key_id))
 
 
 def lapsed_grant(event: UsageEvent) -> Grant:
@@ -60,8 +65,12 @@ def lapsed_grant(event: UsageEvent) -> Grant:
     The hold lapses by itself, as do the tokens; the reservation's id is the event's.
     """
     month = f"{event.end_time.ToDatetime():%Y-%m}"
-    claim = BudgetClaim(BUDGET, _budget_key(_prefix(event.user_id), month), limit=0, cost=0, load_spent=_unknown)
-    return Grant(event.id, (claim,), (), 0.0, "redis")
+    prefix = _prefix(event.user_id)
+    keys = {BUDGET: _budget_key(prefix, month)}
+    if event.api_key_id:
+        keys[KEY_BUDGET] = _budget_key(f"{prefix}:key:{event.api_key_id}", month)
+    claims = tuple(BudgetClaim(name, key, limit=0, cost=0, load_spent=_unknown) for name, key in keys.items())
+    return Grant(event.id, claims, (), 0.0, "redis")
 
 
 async def _unknown() -> int:
@@ -90,8 +99,9 @@ def refusal_error(refusal: Refusal, claims: Sequence[Claim], *, model: str) -> R
     """Return the error that tells the client what is short, and when to come back."""
     name = _PUBLIC_NAMES[refusal.refused]
     if name == BUDGET:
+        whose = "this month's budget of the API key" if refusal.refused == KEY_BUDGET else "this month's budget"
         return ResourceExhaustedError(
-            "You exceeded your current quota: this month's budget does not cover the request.",
+            f"You exceeded your current quota: {whose} does not cover the request.",
             reason=ErrorReason.ERROR_REASON_INSUFFICIENT_QUOTA,
             metadata={"limit": name},
         )

@@ -9,7 +9,16 @@ from rostra.common.v1.caller_pb2 import Caller
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageEvent, UsageOutcome
 from rostra_chat.catalogue import Model
-from rostra_chat.limit_claims import BUDGET, KEY_TOKENS, TOKENS, LoadSpent, claims_of, public_states, refusal_error
+from rostra_chat.limit_claims import (
+    BUDGET,
+    KEY_BUDGET,
+    KEY_TOKENS,
+    TOKENS,
+    LoadSpent,
+    claims_of,
+    public_states,
+    refusal_error,
+)
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.pricing import cost_micros
 from rostra_chat.providers.provider import Usage
@@ -33,7 +42,8 @@ class Meter:
     Args:
         limiter: Counts over all replicas.
         usage_log: Takes a usage event for every settled call.
-        load_spent: Answers what the caller spent in a month, `YYYY-MM`, in millionths of the currency unit.
+        load_spent: Answers what the caller spent in a month, `YYYY-MM`, in millionths of the currency unit; with
+            one API key, or, without the name of one, in all.
         metrics: Counts tokens and money.
         hold_seconds: How long money stays held should this process die; a call that runs longer renews its hold.
         now: The time, in UTC.
@@ -172,7 +182,7 @@ class Charge:
         self._count(usage, cost)
         if self._grant:
             tokens = usage.input_tokens + usage.output_tokens
-            actual = {TOKENS: tokens, KEY_TOKENS: tokens, BUDGET: cost}
+            actual = {TOKENS: tokens, KEY_TOKENS: tokens, BUDGET: cost, KEY_BUDGET: cost}
             await self._meter.limiter.settle(
                 self._grant, {name: amount for name, amount in actual.items() if name in self._names}
             )
@@ -203,7 +213,7 @@ class Charge:
 
     def _renew_later(self) -> None:
         """Keep money held for as long as the call runs; rates are not held."""
-        if self._grant and BUDGET in self._names:
+        if self._grant and self._names & {BUDGET, KEY_BUDGET}:
             pause_seconds = self._grant.hold_seconds / _RENEWALS_PER_HOLD
             self._timer = asyncio.get_running_loop().call_later(pause_seconds, self._renew)
 

@@ -16,7 +16,11 @@ class Spend:
     def __init__(self, user: "ServiceClient[UserServiceAsyncStub]") -> None:
         self._user = user
 
-    async def of_month(self, month: str) -> int:
-        """Return what the caller spent in `month` (`YYYY-MM`, UTC), in millionths of the currency unit."""
-        answer = await self._user.call(self._user.stub.GetSpend, GetSpendRequest(month=month))
+    async def of_month(self, month: str, api_key_id: str) -> int:
+        """Return what the caller spent in `month` (`YYYY-MM`, UTC), in millionths of the currency unit.
+
+        With one API key of theirs, or with an empty `api_key_id` in all.
+        """
+        request = GetSpendRequest(month=month, api_key_id=api_key_id)
+        answer = await self._user.call(self._user.stub.GetSpend, request)
         return answer.cost_micros

@@ -46,9 +46,13 @@ class Ledger:
 
     def __init__(self) -> None:
         self.spent = 0
+        self.spent_by_key = 0
         self.asked: list[str] = []
 
-    async def spent_in(self, month: str) -> int:
+    async def spent_in(self, month: str, api_key_id: str) -> int:
+        if api_key_id:
+            assert api_key_id == "key_1"
+            return self.spent_by_key
         self.asked.append(month)
         return self.spent
 
@@ -198,6 +202,25 @@ async def test_budget_counts_what_the_ledger_knows_and_what_is_held(meter: Meter
     await charge.settle(Usage(input_tokens=100, output_tokens=10), outcome=FINISHED, estimated=False)
     assert remaining(await reserve(meter, PAID, tokens=20)) == {"budget": 1_700 - 120}
     assert ledger.asked == ["2026-11"]
+
+
+async def test_budget_of_a_key_is_its_own_and_settled_with_the_users(meter: Meter, ledger: Ledger) -> None:
+    ledger.spent_by_key = 400
+    budgets = {
+        "user_limits": Limits(budget_micros_per_month=10_000),
+        "key_limits": Limits(budget_micros_per_month=1_000),
+    }
+    call_with_key(**budgets)
+    charge = await reserve(meter, PAID)
+    assert remaining(charge) == {"budget": 0}  # 600 are held, of 10,000 and of 1,000
+    with pytest.raises(ResourceExhaustedError, match="of the API key") as refused:
+        await reserve(meter, PAID, tokens=2)
+    assert reason_name(refused.value.reason) == "INSUFFICIENT_QUOTA"
+    await charge.settle(Usage(input_tokens=50), outcome=FINISHED, estimated=False)
+    again = await reserve(meter, PAID, tokens=2)
+    assert remaining(again) == {"budget": 1_000 - 400 - 100 - 12}
+    call_with_key(user_limits=budgets["user_limits"])
+    assert remaining(await reserve(meter, PAID, tokens=2)) == {"budget": 10_000 - 100 - 12 - 12}
 
 
 async def test_spent_budget_still_has_free_models(meter: Meter, ledger: Ledger) -> None:

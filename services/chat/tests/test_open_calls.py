@@ -54,7 +54,7 @@ def living(redis: Redis) -> OpenCalls:
 
 
 def new_meter(redis: Redis, log: UsageLog, metrics: ChatMetrics) -> Meter:
-    async def nothing(_month: str) -> int:
+    async def nothing(_month: str, _api_key_id: str) -> int:
         return 0
 
     return Meter(RedisLimiter(redis), log, load_spent=nothing, metrics=metrics, now=lambda: NOW)

@@ -27,11 +27,11 @@ class Ledger(UserServiceServicer):
 async def test_spend_is_asked_for_the_caller_and_the_month() -> None:
     call_as("user_1")
     async with grpc_client(UserServiceStub, DESCRIPTOR, partial(add_UserServiceServicer_to_server, Ledger())) as user:
-        assert await Spend(user).of_month("2026-11") == 42
+        assert await Spend(user).of_month("2026-11", "") == 42
 
 
 async def test_absent_user_service_is_said() -> None:
     call_as("user_1")
     async with ServiceClient(UserServiceStub, DESCRIPTOR, ServiceAddress(target="127.0.0.1:1")) as user:
         with pytest.raises(UnavailableError):
-            await Spend(user).of_month("2026-11")
+            await Spend(user).of_month("2026-11", "")

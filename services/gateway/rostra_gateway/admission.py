@@ -1,7 +1,9 @@
 """The limits of requests and of open streams, per address, user and API key: reserved before anything else is done."""
 
 import asyncio
+import hashlib
 import math
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -48,6 +50,19 @@ class Admission:
                 reason=ErrorReason.ERROR_REASON_LIMITS_UNAVAILABLE,
                 retry_after_seconds=1,
             )
+
+    async def admit_log_in(self, email: str, exchange: Exchange) -> None:
+        """Admit a log-in to the account with this address, whether there is one or not.
+
+        It counts the account's log-ins over all addresses, so that a guesser gains nothing by having many. The account
+        is not locked: the limit refills by the second, and sessions and API keys that exist go on.
+
+        Raises:
+            ResourceExhaustedError: The account was tried too often.
+        """
+        digest = hashlib.sha256(unicodedata.normalize("NFKC", email).strip().casefold().encode()).hexdigest()
+        claim = RateClaim("requests", f"limit:{{{digest}}}:log_ins", limit=self._settings.log_ins_per_account)
+        await self._reserve([claim], exchange, f"{exchange.request_id}:l")
 
     async def admit_stranger(self, exchange: Exchange) -> Grant:
         """Admit a request that is about to become somebody; it counts against its address alone."""

@@ -20,6 +20,7 @@ from rostra_gateway.middleware import EdgeMiddleware
 from rostra_gateway.openapi import install_openapi
 from rostra_gateway.revocation_listener import RevocationListener
 from rostra_gateway.routes import (
+    admin,
     api_keys,
     auth,
     chat_completions,
@@ -90,7 +91,7 @@ def new_app(edge: Edge) -> FastAPI:
         # In this order: what is called "search" or "import" is no conversation's id.
         *(conversation_search, imports, exports, conversations),
         *(conversation_title, feedback, shares, shared_page),
-        *(auth, me, api_keys, usage),
+        *(auth, me, api_keys, usage, admin),
     ):
         app.include_router(module.router)
     app.add_middleware(EdgeMiddleware, settings=edge.settings, metrics=edge.metrics)

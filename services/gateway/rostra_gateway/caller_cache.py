@@ -50,6 +50,10 @@ class CallerCache:
 
     def revoke(self, revocation: Revocation) -> None:
         """Forget the callers that `revocation` is about. Rare, so it walks through all."""
+        if revocation.kind == "plan":
+            # Callers carry the limits of their plan, but not its name.
+            self.clear()
+            return
         self.revocations += 1
         for digest, (_, _, cached) in list(self._entries.items()):
             if _names(cached.caller)[revocation.kind] == revocation.id:

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from rostra.common.v1.caller_pb2 import Caller
+from rostra.common.v1.caller_pb2 import Caller, Role
 from rostra_gateway.admission import Admission
 from rostra_gateway.authentication import Authenticator
 from rostra_gateway.clients import Clients
@@ -19,7 +19,7 @@ from rostra_gateway.idempotency.store import IdempotencyStore
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
-from rostra_kit.errors import UnauthenticatedError
+from rostra_kit.errors import PermissionDeniedError, UnauthenticatedError
 
 _BEARER = HTTPBearer(auto_error=False, description="An API key, `sk-rostra-…`, or an access token.")
 
@@ -82,7 +82,7 @@ async def authenticate(
 def act_as(caller: Caller, serialized: bytes, exchange: Exchange) -> None:
     """Let every call to other services, from now on, be made on behalf of `caller`."""
     exchange.user_id = caller.user_id
-    set_current_request(RequestContext(request_id=exchange.request_id, caller=serialized))
+    set_current_request(RequestContext(request_id=exchange.request_id, caller=serialized, address=exchange.address))
 
 
 AuthenticatedCaller = Annotated[Caller, Depends(authenticate)]
@@ -95,6 +95,12 @@ async def admit(edge: CurrentEdge, exchange: CurrentExchange, caller: Authentica
 
 
 AdmittedCaller = Annotated[Caller, Depends(admit)]
+
+
+async def admit_administrator(caller: AdmittedCaller) -> None:
+    """Refuse everybody else, whatever they ask for; the user service looks again whether the caller still is one."""
+    if caller.role != Role.ROLE_ADMIN:
+        raise PermissionDeniedError("Only administrators may do this.")
 
 
 async def admit_anybody(edge: CurrentEdge, exchange: CurrentExchange) -> None:

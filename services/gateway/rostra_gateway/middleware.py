@@ -49,7 +49,7 @@ class EdgeMiddleware:
             return
         exchange = Exchange(request_id=new_id("req"), address=client_address(scope, self._settings.trusted_proxies))
         scope["rostra.exchange"] = exchange
-        set_current_request(RequestContext(request_id=exchange.request_id))
+        set_current_request(RequestContext(request_id=exchange.request_id, address=exchange.address))
         span = self._begin_span(scope)
         body = scope["rostra.body"] = RequestBody(receive, scope, self._settings)
         sender = _Sender(send, exchange, body, [*self._security_headers, *self._cors.headers(scope)])

@@ -10,6 +10,7 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.errors import NotFoundError
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,128}$"
+_PLAN_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 
 class _Known:
@@ -47,3 +48,9 @@ ConversationId = Annotated[
 ItemId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("item", ErrorReason.ERROR_REASON_ITEM_NOT_FOUND))]
 ShareId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("share", ErrorReason.ERROR_REASON_SHARE_NOT_FOUND))]
 ApiKeyId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("API key", ErrorReason.ERROR_REASON_API_KEY_NOT_FOUND))]
+UserId = Annotated[str, _DOCUMENTED, AfterValidator(_Known("user", ErrorReason.ERROR_REASON_USER_NOT_FOUND))]
+PlanName = Annotated[
+    str,
+    Path(json_schema_extra={"pattern": _PLAN_PATTERN, "maxLength": 64}),
+    AfterValidator(_Known("plan", ErrorReason.ERROR_REASON_PLAN_NOT_FOUND, pattern=_PLAN_PATTERN)),
+]

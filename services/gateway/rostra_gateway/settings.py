@@ -48,6 +48,9 @@ class AddressLimits(BaseModel):
 
     requests_per_minute: int = Field(6000, ge=1, description="API requests per minute from one address.")
     sign_ins_per_minute: int = Field(30, ge=1, description="Registrations, log-ins and refreshes per minute.")
+    log_ins_per_account: int = Field(
+        30, ge=1, description="Log-ins per minute to one account, right or wrong, from all addresses together."
+    )
     concurrent_streams: int = Field(500, ge=1, description="Streams open at once from one address.")
 
 

@@ -20,6 +20,7 @@ from rostra.common.v1.caller_pb2 import Limits
 from rostra.history.v1.chat_completion_service_pb2_grpc import add_ChatCompletionServiceServicer_to_server
 from rostra.history.v1.history_service_pb2_grpc import add_HistoryServiceServicer_to_server
 from rostra.history.v1.share_service_pb2_grpc import add_ShareServiceServicer_to_server
+from rostra.user.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from rostra.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from rostra_gateway.app import build
 from rostra_gateway.server import Readiness, Server, _uvicorn_config
@@ -28,6 +29,7 @@ from rostra_kit.redis import RedisSettings
 from rostra_kit.server import new_server
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.testing.redis_server import RedisServer, running_redis
+from services.gateway.tests.fake_admin import FakeAdminService
 from services.gateway.tests.fake_chat import FakeChatService
 from services.gateway.tests.fake_chat_completions import FakeChatCompletionService
 from services.gateway.tests.fake_history import FakeHistoryService
@@ -46,9 +48,11 @@ class Services:
     history: FakeHistoryService = field(default_factory=FakeHistoryService)
     chat_completions: FakeChatCompletionService = field(default_factory=FakeChatCompletionService)
     shares: FakeShareService = field(init=False)
+    admin: FakeAdminService = field(init=False)
 
     def __post_init__(self) -> None:
         self.shares = FakeShareService(self.history)
+        self.admin = FakeAdminService(self.user)
 
 
 @dataclass
@@ -157,6 +161,7 @@ def connect(gateway: Gateway, credential: str | None = None) -> httpx.AsyncClien
 async def serving(services: Services) -> AsyncIterator[ServiceServer]:
     server = new_server(CollectorRegistry())
     add_UserServiceServicer_to_server(services.user, server)
+    add_AdminServiceServicer_to_server(services.admin, server)
     add_ChatServiceServicer_to_server(services.chat, server)
     add_HistoryServiceServicer_to_server(services.history, server)
     add_ShareServiceServicer_to_server(services.shares, server)

@@ -166,14 +166,19 @@ async def test_limits_of_an_account_are_told(anyone: httpx.AsyncClient, services
 
 async def test_api_key_is_created_used_listed_and_revoked(client: httpx.AsyncClient, gateway) -> None:
     ends = int(time.time()) + 3600
-    form = {"name": "laptop", "expires_at": ends, "limits": {"requests_per_minute": 7}}
+    form = {"name": "laptop", "expires_at": ends, "limits": {"requests_per_minute": 7, "budget_per_month": 2.5}}
     answer = await client.post("/v1/api_keys", json=form)
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
     created = answer.json()
     assert re.fullmatch(r"sk-rostra-\w+", created["value"])
     assert (created["object"], created["name"], created["expires_at"]) == ("api_key", "laptop", ends)
-    assert created["limits"] == {"requests_per_minute": 7, "tokens_per_minute": None, "concurrent_streams": None}
+    assert created["limits"] == {
+        "requests_per_minute": 7,
+        "tokens_per_minute": None,
+        "concurrent_streams": None,
+        "budget_per_month": 2.5,
+    }
 
     used = await client.get("/v1/models", headers=bearer(created["value"]))
     assert (used.status_code, used.headers["x-ratelimit-limit-requests"]) == (200, "7")
@@ -196,7 +201,7 @@ async def test_api_key_is_created_used_listed_and_revoked(client: httpx.AsyncCli
         ({"expires_at": 10**18}, "expires_at"),
         ({"expires_at": 4e9}, "expires_at"),
         ({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
-        ({"limits": {"budget_per_month": 1}}, "limits.budget_per_month"),
+        ({"limits": {"budget_per_month": -1}}, "limits.budget_per_month"),
         ({"limits": []}, "limits"),
         ({"name": "a" * 257}, "name"),
         ({"expires_in": 5}, "expires_in"),

@@ -129,6 +129,21 @@ async def test_guessing_passwords_is_limited_by_address(start_gateway: StartGate
     assert statuses == [401, 401, 401, 429, 429]
 
 
+async def test_guessing_one_password_is_limited_over_all_addresses_and_spellings(
+    start_gateway: StartGateway, services: Services, redis: Redis
+) -> None:
+    gateway = await start_gateway(address_limits=AddressLimits(log_ins_per_account=2))
+    services.user.add_user("bob@example.com", password="right")
+    emails = ["alice@example.com", "ALICE@example.com ", "Alice@example.com", "alice@example.com"]
+    async with connect(gateway) as client:
+        guesses = [await client.post("/v1/auth/login", json={"email": email, "password": "g"}) for email in emails]
+        assert [guess.status_code for guess in guesses] == [401, 401, 429, 429]
+        assert int(guesses[-1].headers["retry-after"]) <= 30
+        other = await client.post("/v1/auth/login", json={"email": "bob@example.com", "password": "right"})
+    assert other.status_code == 200
+    assert not [key for key in await redis.keys() if b"alice" in key.lower()]
+
+
 async def test_stream_slot_is_free_again_once_the_client_has_left(
     start_gateway: StartGateway, services: Services
 ) -> None:

@@ -6,6 +6,7 @@ import time
 from base64 import urlsafe_b64encode
 
 import httpx
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis.asyncio import Redis
@@ -24,6 +25,7 @@ from services.gateway.tests.conftest import (
     running_gateway,
     until_revocations_arrive,
 )
+from services.gateway.tests.fake_user import KID
 
 
 async def ask(client: httpx.AsyncClient, authorization: str | None = None) -> httpx.Response:
@@ -103,6 +105,27 @@ async def test_access_token_that_is_not_ours_is_401(
     answer = await ask(anyone, f"Bearer {services.user.access_token(session, **changes)}")
     assert answer.status_code == 401
     assert ("expired" in answer.json()["error"]["message"]) == (changes == {"exp": 1})
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+async def test_access_token_of_another_algorithm_is_401(
+    anyone: httpx.AsyncClient, services: Services, algorithm: str
+) -> None:
+    session = services.user.add_session(services.user.add_user())
+    good = services.user.access_token(session)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    # The public key is known to all: as the secret of an HMAC it must prove nothing.
+    secret = services.user.signing_key.public_key().public_bytes_raw() if algorithm == "HS256" else None
+    forged = jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": KID})
+    assert (await ask(anyone, f"Bearer {good}")).status_code == 200
+    assert (await ask(anyone, f"Bearer {forged}")).status_code == 401
+
+
+async def test_token_of_a_deleted_user_is_401(anyone: httpx.AsyncClient, services: Services) -> None:
+    user_id = services.user.add_user()
+    token = services.user.access_token(services.user.add_session(user_id))
+    del services.user.users[user_id]
+    assert (await ask(anyone, f"Bearer {token}")).status_code == 401
 
 
 async def test_token_of_an_ended_session_is_401(anyone: httpx.AsyncClient, services: Services) -> None:

@@ -51,6 +51,7 @@ REASONS: dict[str, tuple[type[AppError], int, str]] = {
     "SHARE_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
     "CHAT_COMPLETION_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
     "FEEDBACK_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
+    "PLAN_NOT_FOUND": (errors.NotFoundError, 404, "not_found_error"),
 }
 
 

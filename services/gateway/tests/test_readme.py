@@ -46,7 +46,7 @@ def test_every_metric_is_described() -> None:
 async def test_every_route_is_described(gateway: Gateway) -> None:
     document = gateway.app.openapi()
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
-    assert set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /[^`]+)`", README)) == routes
+    assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]+)`", README)) == routes
 
 
 def test_variables_set_nested_values(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from rostra_kit.channel import Channel
-from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, current_request
+from rostra_kit.context import ADDRESS_KEY, CALLER_KEY, REQUEST_ID_KEY, current_request
 from rostra_kit.errors import UnavailableError
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.status import error_from_rpc
@@ -126,6 +126,8 @@ def _outgoing_metadata() -> tuple[tuple[str, str | bytes], ...]:
     metadata: list[tuple[str, str | bytes]] = list(outgoing_trace().items())
     if request.request_id:
         metadata.append((REQUEST_ID_KEY, request.request_id))
+    if request.address:
+        metadata.append((ADDRESS_KEY, request.address))
     if request.caller:
         metadata.append((CALLER_KEY, request.caller))
     return tuple(metadata)

@@ -15,6 +15,7 @@ from rostra_kit.errors import UnauthenticatedError
 
 CALLER_KEY = "rostra-caller-bin"
 REQUEST_ID_KEY = "x-request-id"
+ADDRESS_KEY = "rostra-address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class RequestContext:
         request_id: The name that clients see in `x-request-id`.
         caller: A serialized `Caller`; empty while nobody is authenticated.
         deadline: When the time is over, on the event loop's clock; `None` for never.
+        address: Where the client is, as the gateway's limits count it; empty when it is not known.
     """
 
     request_id: str = ""
     caller: bytes = b""
     deadline: float | None = None
+    address: str = ""
 
     def remaining_seconds(self) -> float | None:
         """Return the time left, never negative; `None` when there is no deadline."""

@@ -5,16 +5,16 @@ from typing import Literal, cast, get_args
 
 CHANNEL = "rostra:revoked"
 
-RevokedKind = Literal["user", "session", "key"]
+RevokedKind = Literal["user", "session", "key", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Something whose credentials have ended.
+    """Something whose credentials have ended, or stand for something else now.
 
     Attributes:
-        kind: `key` for one API key, `session` for one session, `user` for all that a user has.
-        id: The key's, the session's or the user's name.
+        kind: `key` for one API key, `session` for one session, `user` for all that a user has, `plan` for its limits.
+        id: The key's, the session's, the user's or the plan's name.
     """
 
     kind: RevokedKind

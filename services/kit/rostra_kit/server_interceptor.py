@@ -18,7 +18,14 @@ import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from rostra_kit.context import CALLER_KEY, REQUEST_ID_KEY, RequestContext, current_request, set_current_request
+from rostra_kit.context import (
+    ADDRESS_KEY,
+    CALLER_KEY,
+    REQUEST_ID_KEY,
+    RequestContext,
+    current_request,
+    set_current_request,
+)
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.status import message_of, reason_name, trailing_metadata
@@ -152,4 +159,5 @@ def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -
         request_id=str(headers.get(REQUEST_ID_KEY, "")),
         caller=headers.get(CALLER_KEY, b""),
         deadline=None if remaining_seconds is None else loop_time + remaining_seconds,
+        address=str(headers.get(ADDRESS_KEY, "")),
     )

@@ -10,10 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from rostra.history.v1.history_service_pb2 import DESCRIPTOR as HISTORY
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
+from rostra.user.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from rostra.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from rostra_kit.client import ServiceClient
 from rostra_kit.redis import open_redis
-from rostra_kit.server import GrpcApp
+from rostra_kit.server import GrpcApp, all_of
+from rostra_user.admin_servicer import AdminServicer
 from rostra_user.background import repeated
 from rostra_user.clock import Clock, utc_now
 from rostra_user.history import HistoryEraser
@@ -21,7 +23,9 @@ from rostra_user.metrics import UserMetrics
 from rostra_user.passwords import PasswordHasher
 from rostra_user.revocations import RedisRevocations
 from rostra_user.service.accounts import AccountService, RegistrationPolicy
+from rostra_user.service.admin import AdminService
 from rostra_user.service.api_keys import ApiKeyService
+from rostra_user.service.audit import AuditLog
 from rostra_user.service.erasure import ErasureService
 from rostra_user.service.sessions import SessionService
 from rostra_user.service.tokens import TokenIssuer
@@ -31,9 +35,12 @@ from rostra_user.settings import DatabaseSettings, Settings
 from rostra_user.signing_keys import SigningKeys, create_first_key
 from rostra_user.sql.accounts import SqlAccountStore
 from rostra_user.sql.api_keys import SqlApiKeyStore
+from rostra_user.sql.audit_events import SqlAuditStore
 from rostra_user.sql.database import Database
+from rostra_user.sql.directory import SqlUserDirectory
 from rostra_user.sql.engine import open_engine, watch_pool
 from rostra_user.sql.erasures import SqlErasureStore
+from rostra_user.sql.plans import SqlPlanStore
 from rostra_user.sql.replica import StaleReader, replica_settings
 from rostra_user.sql.schema import check_schema, upgrade
 from rostra_user.sql.sessions import SqlSessionStore
@@ -62,9 +69,12 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
         accounts, usage = SqlAccountStore(database), SqlUsageStore(database, shown_from)
         revocations = RedisRevocations(redis.commands, metrics)
         issuer = TokenIssuer(keys, settings.sessions)
+        audit_store = SqlAuditStore(database)
+        audit = AuditLog(audit_store, keep_days=settings.audit.keep_days, clock=clock)
         erasure = ErasureService(
             erasures=SqlErasureStore(database),
             usage=usage,
+            audit=audit_store,
             elsewhere=HistoryEraser(history),
             settings=settings.erasure,
             metrics=metrics,
@@ -84,6 +94,7 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
                 issuer=issuer,
                 revocations=revocations,
                 erasure=erasure,
+                audit=audit,
                 registration=RegistrationPolicy(mode=settings.registration, invitation_code=settings.invitation_code),
                 metrics=metrics,
                 clock=clock,
@@ -93,26 +104,44 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
                 sessions=SqlSessionStore(database),
                 hasher=hasher,
                 issuer=issuer,
+                audit=audit,
                 revocations=revocations,
                 metrics=metrics,
                 clock=clock,
             ),
             api_keys=ApiKeyService(
                 api_keys=SqlApiKeyStore(database),
+                audit=audit,
                 revocations=revocations,
                 live_limit=settings.api_keys_per_user,
                 clock=clock,
             ),
             usage=UsageService(usage=usage, clock=clock),
         )
+        admin_servicer = AdminServicer(
+            AdminService(
+                directory=SqlUserDirectory(database),
+                plans=SqlPlanStore(database),
+                usage=usage,
+                audit=audit,
+                revocations=revocations,
+                clock=clock,
+            )
+        )
         for name, turn, pause_seconds in (
             ("signing_keys", keys.reload, settings.sessions.signing_keys_reload_seconds),
             ("usage_queue", consumer.run, settings.usage_queue.retry_seconds),
             ("erasure", erasure.erase_due, settings.erasure.interval_seconds),
+            ("audit", audit.expire, settings.audit.interval_seconds),
         ):
             failures = metrics.background_failures.labels(name)
             await stack.enter_async_context(repeated(name, turn, pause_seconds=pause_seconds, failures=failures))
-        yield GrpcApp(partial(add_UserServiceServicer_to_server, servicer), readiness=[partial(check_schema, engine)])
+
+        register = all_of(
+            partial(add_UserServiceServicer_to_server, servicer),
+            partial(add_AdminServiceServicer_to_server, admin_servicer),
+        )
+        yield GrpcApp(register, readiness=[partial(check_schema, engine)])
 
 
 async def _open_replica(settings: DatabaseSettings, stack: AsyncExitStack) -> Database | None:

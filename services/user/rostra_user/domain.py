@@ -14,6 +14,32 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class AuditKind(StrEnum):
+    """What the audit log tells of."""
+
+    REGISTERED = "registered"
+    LOGGED_IN = "logged_in"
+    LOGIN_FAILED = "login_failed"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - no secret, an event
+    SESSION_ENDED = "session_ended"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - no secret, an event
+    EMAIL_CHANGED = "email_changed"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_REVOKED = "api_key_revoked"
+    ACCOUNT_DELETED = "account_deleted"
+    ACCOUNT_CHANGED = "account_changed"
+    PLAN_CHANGED = "plan_changed"
+    PLAN_DELETED = "plan_deleted"
+    ADMIN_ACCESS = "admin_access"
+
+
+class AuditOutcome(StrEnum):
+    """How what the audit log tells of ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+
+
 class UsageOutcome(StrEnum):
     """How a call that used a model ended."""
 
@@ -43,6 +69,60 @@ class User:
     plan: str
     limits: Limits
     create_time: datetime
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the users on it may use."""
+
+    name: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessChange:
+    """What an administrator changes in an account; `None` keeps what is there."""
+
+    role: Role | None = None
+    plan: str | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Something that happened to an account, or that an administrator did. No secrets, and nothing that a user wrote.
+
+    Attributes:
+        user_id: The account that it happened to; empty when there is none.
+        actor_id: Who did it; empty for a stranger and for the operator's command. Likewise `api_key_id`, `session_id`.
+        target: What was made, ended or changed beside the account.
+        email_digest: SHA-256 of the comparable form of the address that was tried.
+    """
+
+    id: str
+    create_time: datetime
+    event: AuditKind
+    outcome: AuditOutcome
+    user_id: str
+    actor_id: str
+    api_key_id: str
+    session_id: str
+    target: str
+    detail: str
+    email_digest: bytes | None
+    address: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which audit events are asked for; what is empty or `None` is not asked about."""
+
+    user_id: str = ""
+    event: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,17 @@ UnauthenticatedError
 ├── InvalidCredentialsError  address and password do not match an account
 └── InvalidRefreshTokenError the refresh token is unknown, expired or was used before
 PermissionDeniedError
+├── NotAdministratorError    the caller is no administrator, or not any more
 ├── WrongPasswordError       the present password, asked for by a change, is not right
 └── RegistrationClosedError  new accounts cannot be registered here
 NotFoundError
 ├── UserNotFoundError        the account does not exist any more
-└── ApiKeyNotFoundError      the API key does not exist, or is another user's
+├── ApiKeyNotFoundError      the API key does not exist, or is another user's
+└── PlanNotFoundError        no plan has this name
 AlreadyExistsError
 └── EmailTakenError          another account has the address
 ConflictError
+├── PlanInUseError           somebody is on the plan, or new accounts will be
 └── TooManyApiKeysError      the user has as many live keys as are allowed
 """
 
@@ -68,6 +71,13 @@ class InvalidRefreshTokenError(UnauthenticatedError):
         super().__init__("The refresh token is not valid, or not any more. Sign in again.")
 
 
+class NotAdministratorError(PermissionDeniedError):
+    """The caller is no administrator, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("Only administrators may do this.")
+
+
 class WrongPasswordError(PermissionDeniedError):
     """The present password, asked for by a change, is not right."""
 
@@ -99,6 +109,22 @@ class ApiKeyNotFoundError(NotFoundError):
 
     def __init__(self, api_key_id: str) -> None:
         super().__init__(f"There is no API key {api_key_id[:64]!r}.", param="api_key_id")
+
+
+class PlanNotFoundError(NotFoundError):
+    """No plan has this name."""
+
+    default_reason = ErrorReason.ERROR_REASON_PLAN_NOT_FOUND
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no plan {name[:64]!r}.", param="plan")
+
+
+class PlanInUseError(ConflictError):
+    """Somebody is on the plan, or new accounts will be."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody is on this plan, or new accounts will be. Put them on another one first.")
 
 
 class EmailTakenError(AlreadyExistsError):

@@ -7,9 +7,9 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rostra.common.v1 import caller_pb2, page_pb2
-from rostra.user.v1 import api_key_pb2, session_pb2, usage_pb2, user_pb2
+from rostra.user.v1 import api_key_pb2, audit_event_pb2, plan_pb2, session_pb2, usage_pb2, user_pb2
 from rostra_kit.errors import InvalidArgumentError
-from rostra_user.domain import ApiKey, Identity, Limits, Page, Role, UsageBucket, User
+from rostra_user.domain import ApiKey, AuditEvent, Identity, Limits, Page, Plan, Role, UsageBucket, User
 from rostra_user.service.tokens import SessionTokens
 from rostra_user.times import to_datetime, to_timestamp
 
@@ -30,6 +30,41 @@ def user_to_proto(user: User) -> user_pb2.User:
         plan=user.plan,
         limits=limits_to_proto(user.limits),
         create_time=to_timestamp(user.create_time),
+        disabled=user.disabled,
+    )
+
+
+def role_from_proto(role: caller_pb2.Role) -> Role | None:
+    """Return the role of a message, `None` when it says none."""
+    return next((known for known, sent in _ROLES.items() if sent == role), None)
+
+
+def plan_to_proto(plan: Plan) -> plan_pb2.Plan:
+    """Return the plan's message."""
+    return plan_pb2.Plan(name=plan.name, limits=limits_to_proto(plan.limits))
+
+
+def plan_from_proto(plan: plan_pb2.Plan) -> Plan:
+    """Return the plan of a message."""
+    return Plan(name=plan.name, limits=limits_from_proto(plan.limits))
+
+
+def audit_event_to_proto(event: AuditEvent) -> audit_event_pb2.AuditEvent:
+    """Return the audit event's message."""
+    return audit_event_pb2.AuditEvent(
+        id=event.id,
+        create_time=to_timestamp(event.create_time),
+        event=event.event.value,
+        outcome=event.outcome.value,
+        user_id=event.user_id,
+        actor_id=event.actor_id,
+        api_key_id=event.api_key_id,
+        session_id=event.session_id,
+        target=event.target,
+        detail=event.detail,
+        email_sha256=event.email_digest or b"",
+        address=event.address,
+        request_id=event.request_id,
     )
 
 

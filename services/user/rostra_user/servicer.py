@@ -62,7 +62,7 @@ class UserServicer(UserServiceServicer):
         if request.refresh_token:
             await self._sessions.sign_out(request.refresh_token)
         else:
-            await self._sessions.sign_out_session(_calling_session_id())
+            await self._sessions.sign_out_session(current_caller().user_id, _calling_session_id())
         return pb.DeleteSessionResponse()
 
     async def ListSigningKeys(self, request: pb.ListSigningKeysRequest, context: Context) -> pb.ListSigningKeysResponse:
@@ -139,8 +139,8 @@ class UserServicer(UserServiceServicer):
         return pb.ListUsageResponse(buckets=map(mapping.bucket_to_proto, buckets), period_cost_micros=spent_micros)
 
     async def GetSpend(self, request: pb.GetSpendRequest, context: Context) -> pb.GetSpendResponse:
-        """Get the money that the caller spent in a month."""
-        cost_micros = await self._usage.spend(current_caller().user_id, request.month)
+        """Get the money that the caller, or one of their keys, spent in a month."""
+        cost_micros = await self._usage.spend(current_caller().user_id, request.month, api_key_id=request.api_key_id)
         return pb.GetSpendResponse(cost_micros=cost_micros)
 
 

@@ -118,6 +118,13 @@ class ErasureSettings(_Group):
     )
 
 
+class AuditSettings(_Group):
+    """How long the audit log is kept."""
+
+    keep_days: int = Field(365, ge=1, le=36500, description="Age, in days, at which audit events are removed.")
+    interval_seconds: float = Field(3600.0, gt=0, description="How often those that are old are looked for.")
+
+
 class Settings(ServiceSettings):
     """All settings of the user service."""
 
@@ -136,6 +143,7 @@ class Settings(ServiceSettings):
     sessions: SessionSettings = SessionSettings()
     usage_queue: UsageQueueSettings = UsageQueueSettings()
     erasure: ErasureSettings = ErasureSettings()
+    audit: AuditSettings = AuditSettings()
 
     @model_validator(mode="after")
     def _invite_with_a_code(self) -> Self:
@@ -152,3 +160,9 @@ class MigrationSettings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     database: DatabaseSettings
+
+
+class CommandSettings(MigrationSettings):
+    """All that the operator's command needs; Redis tells the gateways of what it changes."""
+
+    redis: RedisSettings = RedisSettings()

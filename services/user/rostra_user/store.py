@@ -3,20 +3,27 @@
 Every method is one transaction: it happens as a whole or not at all, and once it has returned it survives a crash and
 is seen by every replica. Besides what its docstring names, every method may raise `UnavailableError` when the database
 cannot be reached. No error of a driver leaves a store.
+
+Methods that change an account take the event `audit` that tells of it, and add it to the audit log in the same
+transaction; when nothing changed, they add nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from rostra_user.domain import (
+    AccessChange,
     Account,
     AccountChange,
     ApiKey,
+    AuditEvent,
+    AuditFilter,
     Erasure,
     Identity,
     NewAccount,
     Page,
+    Plan,
     Session,
     UsageBucket,
     UsageEvent,
@@ -27,7 +34,7 @@ from rostra_user.domain import (
 class AccountStore(Protocol):
     """Accounts, with the plan that each is on."""
 
-    async def create(self, account: NewAccount, first_session: Session) -> User:
+    async def create(self, account: NewAccount, first_session: Session, *, audit: AuditEvent | None = None) -> User:
         """Create the account and sign it in.
 
         Raises:
@@ -41,7 +48,13 @@ class AccountStore(Protocol):
         """Return the account with this normalised address, `None` when there is none."""
 
     async def update(
-        self, user_id: str, change: AccountChange, *, password_hash: str, keep_session_id: str
+        self,
+        user_id: str,
+        change: AccountChange,
+        *,
+        password_hash: str,
+        keep_session_id: str,
+        audit: Sequence[AuditEvent] = (),
     ) -> Sequence[str]:
         """Change the account if its password hash is still `password_hash`, which the caller was checked against.
 
@@ -62,7 +75,7 @@ class AccountStore(Protocol):
     async def replace_hash(self, user_id: str, *, old_hash: str, new_hash: str) -> bool:
         """Put a hash of the same password in place of `old_hash`; tell whether that was still the one."""
 
-    async def delete(self, user_id: str, now: datetime) -> bool:
+    async def delete(self, user_id: str, now: datetime, *, audit: AuditEvent | None = None) -> bool:
         """Delete the account with its sessions and API keys, and note that the rest is to be erased.
 
         The address is free at once. Usage events stay until `UsageStore.erase`.
@@ -75,11 +88,11 @@ class AccountStore(Protocol):
 class SessionStore(Protocol):
     """Sessions: who is signed in, and which refresh token works."""
 
-    async def create(self, session: Session, *, password_hash: str) -> None:
+    async def create(self, session: Session, *, password_hash: str, audit: AuditEvent | None = None) -> None:
         """Sign the user in if their password hash is still `password_hash`; drop their expired sessions.
 
         Raises:
-            InvalidCredentialsError: The account is gone, or its password was changed meanwhile.
+            InvalidCredentialsError: The account is gone or disabled, or its password was changed meanwhile.
         """
 
     async def get(self, session_id: str) -> Session | None:
@@ -91,17 +104,19 @@ class SessionStore(Protocol):
         Of any number of simultaneous calls with one `old_digest`, exactly one returns true.
         """
 
-    async def delete(self, session_id: str) -> bool:
+    async def delete(self, session_id: str, *, audit: AuditEvent | None = None) -> bool:
         """End the session; tell whether it existed."""
 
     async def identify(self, session_id: str, now: datetime) -> Identity | None:
-        """Return whom the session stands for, `None` when it has ended or expired."""
+        """Return whom the session stands for, `None` when it has ended or expired, or the account is disabled."""
 
 
 class ApiKeyStore(Protocol):
     """API keys, found by the digest of their secret."""
 
-    async def create(self, api_key: ApiKey, *, secret_digest: bytes, live_limit: int) -> None:
+    async def create(
+        self, api_key: ApiKey, *, secret_digest: bytes, live_limit: int, audit: AuditEvent | None = None
+    ) -> None:
         """Store the key, and drop the user's keys that expired long before it was created.
 
         Raises:
@@ -116,11 +131,11 @@ class ApiKeyStore(Protocol):
             UnknownCursorError: `page.after` is not a key of the user's.
         """
 
-    async def delete(self, user_id: str, api_key_id: str) -> None:
+    async def delete(self, user_id: str, api_key_id: str, *, audit: AuditEvent | None = None) -> None:
         """Revoke the key, or raise `ApiKeyNotFoundError`, also when another user owns it."""
 
     async def identify(self, secret_digest: bytes, now: datetime) -> Identity | None:
-        """Return whom the key stands for, `None` when it is unknown, revoked or expired."""
+        """Return whom the key stands for, `None` when it is unknown, revoked or expired, or the account disabled."""
 
 
 class UsageStore(Protocol):
@@ -133,17 +148,95 @@ class UsageStore(Protocol):
             How many were added.
         """
 
-    async def sum_by_day(self, user_id: str, *, start: datetime, end: datetime) -> Sequence[UsageBucket]:
-        """Sum the user's events with `start <= end_time < end` by UTC day and model, ordered by both.
+    async def sum_by_day(self, user_id: str | None, *, start: datetime, end: datetime) -> Sequence[UsageBucket]:
+        """Sum the user's, or all, events with `start <= end_time < end` by UTC day and model, ordered by both.
 
         To be shown only: the newest events may be missing.
         """
 
-    async def sum_cost(self, user_id: str, *, start: datetime, end: datetime) -> int:
-        """Return the price, in micros, of the user's events with `start <= end_time < end`."""
+    async def sum_cost(self, user_id: str, *, start: datetime, end: datetime, api_key_id: str = "") -> int:
+        """Return the price, in micros, of the user's, or one key's, events with `start <= end_time < end`."""
 
     async def erase(self, user_id: str) -> None:
         """Remove all of the user's events. Repeating the call changes nothing."""
+
+
+class UserDirectory(Protocol):
+    """All accounts, as administrators see them."""
+
+    async def get(self, user_id: str) -> User:
+        """Return the account, or raise `UserNotFoundError`."""
+
+    async def find(self, email_key: str) -> User | None:
+        """Return the account with this normalised address, `None` when there is none."""
+
+    async def list(self, page: Page, *, key_prefix: str = "") -> tuple[Sequence[User], bool]:
+        """Return a page of accounts by the order of their ids, and whether another page follows.
+
+        Args:
+            page: Which one.
+            key_prefix: How the normalised addresses begin.
+
+        Raises:
+            UnknownCursorError: `page.after` is not such an account.
+        """
+
+    async def change(
+        self, user_id: str, change: AccessChange, *, describe: Callable[[User, User], AuditEvent]
+    ) -> tuple[User, User]:
+        """Change what the account may do; disabling it ends all its sessions.
+
+        Args:
+            user_id: Whose account.
+            change: What is to change.
+            describe: Makes the audit event of the account before and after; not asked when they are the same.
+
+        Returns:
+            The account before and after.
+
+        Raises:
+            UserNotFoundError: There is no such account.
+            PlanNotFoundError: There is no such plan.
+        """
+
+
+class PlanStore(Protocol):
+    """Plans, by name."""
+
+    async def list(self, page: Page) -> tuple[Sequence[Plan], bool]:
+        """Return a page of plans by the order of their names, or raise `UnknownCursorError`."""
+
+    async def put(self, plan: Plan, *, describe: Callable[[Plan | None], AuditEvent]) -> bool:
+        """Create the plan or replace its limits, and tell whether anything changed.
+
+        Args:
+            plan: What it is to be.
+            describe: Makes the audit event of what it was before; not asked when it was the same.
+        """
+
+    async def delete(self, name: str, *, audit: AuditEvent) -> None:
+        """Delete the plan.
+
+        Raises:
+            PlanNotFoundError: There is none.
+            PlanInUseError: Somebody is on it.
+        """
+
+
+class AuditStore(Protocol):
+    """The audit log. Events are added, lose the addresses in them when the account is erased, and end with time."""
+
+    async def append(self, event: AuditEvent) -> None:
+        """Add an event that comes with no change of its own."""
+
+    async def list(self, which: AuditFilter, page: Page) -> tuple[Sequence[AuditEvent], bool]:
+        """Return a page of events by the order of their ids, or raise `UnknownCursorError`."""
+
+    async def pseudonymise(self, user_id: str) -> None:
+        """Forget the addresses, of network and e-mail, in what happened to the user or was done by them."""
+
+    async def expire(self, before: datetime) -> None:
+        """Remove the events that are older than `before`."""
 
 
 class ErasureStore(Protocol):

@@ -12,6 +12,7 @@ from rostra_user.metrics import UserMetrics
 from rostra_user.service.erasure import ErasureService
 from rostra_user.settings import ErasureSettings
 from rostra_user.sql.accounts import SqlAccountStore
+from rostra_user.sql.audit_events import SqlAuditStore
 from rostra_user.sql.database import Database
 from rostra_user.sql.erasures import SqlErasureStore
 from rostra_user.sql.usage import SqlUsageStore
@@ -98,6 +99,7 @@ class TestInTheBackground:
         return ErasureService(
             erasures=SqlErasureStore(sqlite_database),
             usage=SqlUsageStore(sqlite_database),
+            audit=SqlAuditStore(sqlite_database),
             elsewhere=elsewhere,
             settings=ErasureSettings(last_pass_after_seconds=900),
             metrics=UserMetrics(registry),

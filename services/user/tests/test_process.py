@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import create_engine, text
 
 import rostra_user.migrations
+from rostra.common.v1.caller_pb2 import Role
 from rostra.user.v1 import user_service_pb2 as pb
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
 from rostra_kit.ports import free_port
@@ -74,3 +75,21 @@ def test_migration_runs_on_its_own(tmp_path: Path) -> None:
         newest = ScriptDirectory(rostra_user.migrations.__path__[0]).get_current_head()
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == newest
     engine.dispose()
+
+
+def administer(variables: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rostra_user.admin", *words]
+    environ = os.environ | variables
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+
+
+def test_operator_makes_the_first_administrator(variables: dict[str, str]) -> None:
+    with serving(variables) as (_, channel):
+        service = UserServiceStub(channel)
+        service.CreateUser(pb.CreateUserRequest(email=EMAIL, password=PASSWORD))
+        assert administer(variables, "grant", EMAIL.upper()).stdout == f"{EMAIL}: admin, enabled\n"
+        user = service.CreateSession(pb.CreateSessionRequest(email=EMAIL, password=PASSWORD)).user
+        assert user.role == Role.ROLE_ADMIN
+        refused = administer(variables, "grant", "nobody@example.com")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.endswith("This account does not exist any more.\n")

@@ -44,8 +44,9 @@ async def list_usage(client: UserClient, **fields) -> pb.ListUsageResponse:
     return await client.call(client.stub.ListUsage, pb.ListUsageRequest(**fields))
 
 
-async def spend(client: UserClient, month: str) -> int:
-    return (await client.call(client.stub.GetSpend, pb.GetSpendRequest(month=month))).cost_micros
+async def spend(client: UserClient, month: str, api_key_id: str = "") -> int:
+    request = pb.GetSpendRequest(month=month, api_key_id=api_key_id)
+    return (await client.call(client.stub.GetSpend, request)).cost_micros
 
 
 async def test_use_is_told_by_day_with_what_the_month_has_cost(

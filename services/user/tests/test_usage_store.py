@@ -113,3 +113,26 @@ async def test_erased_user_has_no_events_left(
     await store.erase(user.id)
     assert await store.sum_cost(user.id, **YEAR) == 0
     assert await store.sum_cost(stranger.id, **YEAR) == 30
+
+
+async def test_cost_of_one_key_is_its_own(store: SqlUsageStore, database: Database) -> None:
+    user, stranger = await a_stored_user(database), await a_stored_user(database)
+    await store.record(
+        [
+            an_event(user.id, api_key_id="key_1", cost_micros=1),
+            an_event(user.id, api_key_id="key_2", cost_micros=10),
+            an_event(stranger.id, api_key_id="key_1", cost_micros=100),
+            an_event(user.id, cost_micros=1000),
+        ]
+    )
+    end = NOW + timedelta(seconds=1)
+    costs = [await store.sum_cost(user.id, start=NOW, end=end, api_key_id=key) for key in ("key_1", "key_2", "")]
+    assert costs == [1, 10, 1011]
+
+
+async def test_use_of_everybody_is_summed(store: SqlUsageStore, database: Database) -> None:
+    day = NOW + timedelta(days=9000)
+    users = [await a_stored_user(database) for _ in range(2)]
+    await store.record([an_event(user.id, end_time=day, cost_micros=7) for user in users])
+    (bucket,) = await store.sum_by_day(None, start=day, end=day + timedelta(days=1))
+    assert (bucket.requests, bucket.cost_micros) == (2, 14)

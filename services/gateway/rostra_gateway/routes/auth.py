@@ -62,10 +62,11 @@ router.include_router(_registration)
 
 
 @router.post("/v1/auth/login", dependencies=_SIGN_IN, openapi_extra=request_body(LoginRequest))
-async def login(request: Request, response: Response, clients: CurrentClients) -> Session:
+async def login(request: Request, response: Response, edge: CurrentEdge, exchange: CurrentExchange) -> Session:
     """Sign in with an e-mail address and a password."""
     body = validate(LoginRequest, await read_small_json(request))
-    user = clients.user
+    await edge.admission.admit_log_in(body.email, exchange)
+    user = edge.clients.user
     answer = await user.call(
         user.stub.CreateSession,
         pb.CreateSessionRequest(email=body.email, password=revealed(body.password)),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, SecretStr
 from rostra.common.v1.caller_pb2 import Role
 from rostra.user.v1 import user_pb2
 from rostra_gateway.schemas.fields import Email, Name
-from rostra_gateway.schemas.limits import AccountLimits
+from rostra_gateway.schemas.limits import Limits
 from rostra_gateway.schemas.secrets import SECRETIVE
 
 
@@ -32,7 +32,7 @@ class User(BaseModel):
     name: str
     role: Literal["user", "admin"]
     plan: str
-    limits: AccountLimits
+    limits: Limits
     created_at: int
 
     @classmethod
@@ -44,6 +44,6 @@ class User(BaseModel):
             name=user.name,
             role="admin" if user.role == Role.ROLE_ADMIN else "user",
             plan=user.plan,
-            limits=AccountLimits.of(user.limits),
+            limits=Limits.from_proto(user.limits),
             created_at=user.create_time.ToSeconds(),
         )

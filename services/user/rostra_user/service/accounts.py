@@ -12,12 +12,13 @@ from rostra_kit.ids import new_id
 from rostra_kit.revocation import Revocation
 from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
-from rostra_user.domain import AccountChange, NewAccount, User
+from rostra_user.domain import AccountChange, AuditEvent, AuditKind, AuditOutcome, NewAccount, User
 from rostra_user.email_address import comparable, parse_email
 from rostra_user.errors import EmailTakenError, RegistrationClosedError, WrongPasswordError
 from rostra_user.metrics import UserMetrics
 from rostra_user.passwords import PasswordHasher, accept_password
 from rostra_user.revocations import Revocations
+from rostra_user.service.audit import AuditLog
 from rostra_user.service.erasure import ErasureService
 from rostra_user.service.tokens import SessionTokens, TokenIssuer
 from rostra_user.store import AccountStore
@@ -60,7 +61,7 @@ class ChangeRequest:
 class AccountService:
     """Keeps accounts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of its own
         self,
         *,
         accounts: AccountStore,
@@ -68,6 +69,7 @@ class AccountService:
         issuer: TokenIssuer,
         revocations: Revocations,
         erasure: ErasureService,
+        audit: AuditLog,
         registration: RegistrationPolicy,
         metrics: UserMetrics,
         clock: Clock,
@@ -77,6 +79,7 @@ class AccountService:
         self._issuer = issuer
         self._revocations = revocations
         self._erasure = erasure
+        self._audit = audit
         self._registration = registration
         self._metrics = metrics
         self._clock = clock
@@ -103,10 +106,16 @@ class AccountService:
         now, user_id = self._clock(), new_id("user")
         account = NewAccount(user_id=user_id, email=address, name=name, password_hash=password_hash, create_time=now)
         session, refresh_token = self._issuer.new_session(user_id, now)
+        registered = self._audit.event(
+            AuditKind.REGISTERED, user_id=user_id, actor_id=user_id, target=session.id, email_key=address.key
+        )
         try:
-            user = await self._accounts.create(account, session)
+            user = await self._accounts.create(account, session, audit=registered)
         except EmailTakenError:
             self._metrics.sign_ups.labels("taken").inc()
+            await self._audit.append(
+                self._audit.event(AuditKind.REGISTERED, outcome=AuditOutcome.REFUSED, email_key=address.key)
+            )
             raise
         self._metrics.sign_ups.labels("created").inc()
         return user, self._issuer.tokens(user_id, refresh_token, now)
@@ -165,11 +174,22 @@ class AccountService:
         await uninterrupted(self._update(user_id, change, account.password_hash, session_id))
 
     async def _update(self, user_id: str, change: AccountChange, password_hash: str, session_id: str) -> None:
-        ended = await self._accounts.update(user_id, change, password_hash=password_hash, keep_session_id=session_id)
+        ended = await self._accounts.update(
+            user_id, change, password_hash=password_hash, keep_session_id=session_id, audit=self._told(user_id, change)
+        )
         await self._revocations.publish(*(Revocation("session", session_id) for session_id in ended))
 
+    def _told(self, user_id: str, change: AccountChange) -> list[AuditEvent]:
+        events = []
+        if change.password_hash is not None:
+            events.append(self._audit.event(AuditKind.PASSWORD_CHANGED, user_id=user_id))
+        if change.email is not None:
+            events.append(self._audit.event(AuditKind.EMAIL_CHANGED, user_id=user_id, email_key=change.email.key))
+        return events
+
     async def _delete(self, user_id: str) -> None:
-        if await self._accounts.delete(user_id, self._clock()):
+        deleted = self._audit.event(AuditKind.ACCOUNT_DELETED, user_id=user_id)
+        if await self._accounts.delete(user_id, self._clock(), audit=deleted):
             await self._revocations.publish(Revocation("user", user_id))
 
 

@@ -9,10 +9,11 @@ from rostra_kit.ids import new_id
 from rostra_kit.revocation import Revocation
 from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
-from rostra_user.domain import ApiKey, Identity, Limits, Page
+from rostra_user.domain import ApiKey, AuditKind, Identity, Limits, Page
 from rostra_user.errors import InvalidApiKeyError
 from rostra_user.revocations import Revocations
 from rostra_user.secret import new_api_key, redact, sha256
+from rostra_user.service.audit import AuditLog
 from rostra_user.store import ApiKeyStore
 from rostra_user.text import accept_text
 
@@ -24,8 +25,11 @@ _DIGEST_LENGTH = 32
 class ApiKeyService:
     """Keeps API keys; their secrets it forgets at once."""
 
-    def __init__(self, *, api_keys: ApiKeyStore, revocations: Revocations, live_limit: int, clock: Clock) -> None:
+    def __init__(
+        self, *, api_keys: ApiKeyStore, audit: AuditLog, revocations: Revocations, live_limit: int, clock: Clock
+    ) -> None:
         self._api_keys = api_keys
+        self._audit = audit
         self._revocations = revocations
         self._live_limit = live_limit
         self._clock = clock
@@ -56,7 +60,8 @@ class ApiKeyService:
             expire_time=expire_time,
             limits=limits,
         )
-        await self._api_keys.create(api_key, secret_digest=sha256(secret), live_limit=self._live_limit)
+        created = self._audit.event(AuditKind.API_KEY_CREATED, user_id=user_id, target=api_key.id)
+        await self._api_keys.create(api_key, secret_digest=sha256(secret), live_limit=self._live_limit, audit=created)
         return api_key, secret
 
     async def list(self, user_id: str, page: Page) -> tuple[Sequence[ApiKey], bool]:
@@ -77,7 +82,8 @@ class ApiKeyService:
         return identity
 
     async def _revoke(self, user_id: str, api_key_id: str) -> None:
-        await self._api_keys.delete(user_id, api_key_id)
+        revoked = self._audit.event(AuditKind.API_KEY_REVOKED, user_id=user_id, target=api_key_id)
+        await self._api_keys.delete(user_id, api_key_id, audit=revoked)
         await self._revocations.publish(Revocation("key", api_key_id))
 
 

@@ -9,7 +9,7 @@ from rostra_user.domain import Erasure
 from rostra_user.history import UserDataEraser
 from rostra_user.metrics import UserMetrics
 from rostra_user.settings import ErasureSettings
-from rostra_user.store import ErasureStore, UsageStore
+from rostra_user.store import AuditStore, ErasureStore, UsageStore
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class ErasureService:
         *,
         erasures: ErasureStore,
         usage: UsageStore,
+        audit: AuditStore,
         elsewhere: UserDataEraser,
         settings: ErasureSettings,
         metrics: UserMetrics,
@@ -31,6 +32,7 @@ class ErasureService:
     ) -> None:
         self._erasures = erasures
         self._usage = usage
+        self._audit = audit
         self._elsewhere = elsewhere
         self._last_pass_after = timedelta(seconds=settings.last_pass_after_seconds)
         self._metrics = metrics
@@ -44,6 +46,7 @@ class ErasureService:
         """
         await self._elsewhere.erase(user_id)
         await self._usage.erase(user_id)
+        await self._audit.pseudonymise(user_id)
         await self._erasures.note_erased(user_id, self._clock())
 
     async def erase_due(self) -> None:

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from rostra_kit.revocation import Revocation
 from rostra_kit.tasks import uninterrupted
 from rostra_user.clock import Clock
-from rostra_user.domain import Account, Identity, Session, User
-from rostra_user.email_address import parse_email
+from rostra_user.domain import Account, AuditKind, AuditOutcome, Identity, Session, User
+from rostra_user.email_address import comparable, parse_email
 from rostra_user.errors import (
     InvalidApiKeyError,
     InvalidCredentialsError,
@@ -20,8 +20,11 @@ from rostra_user.metrics import UserMetrics
 from rostra_user.passwords import PasswordHasher
 from rostra_user.revocations import Revocations
 from rostra_user.secret import RefreshToken, sha256
+from rostra_user.service.audit import AuditLog
 from rostra_user.service.tokens import SessionTokens, TokenIssuer
 from rostra_user.store import AccountStore, SessionStore
+
+_LONGEST_EMAIL = 320
 
 
 class SessionService:
@@ -34,6 +37,7 @@ class SessionService:
         sessions: SessionStore,
         hasher: PasswordHasher,
         issuer: TokenIssuer,
+        audit: AuditLog,
         revocations: Revocations,
         metrics: UserMetrics,
         clock: Clock,
@@ -42,6 +46,7 @@ class SessionService:
         self._sessions = sessions
         self._hasher = hasher
         self._issuer = issuer
+        self._audit = audit
         self._revocations = revocations
         self._metrics = metrics
         self._clock = clock
@@ -55,15 +60,17 @@ class SessionService:
         """
         account = await self._find(email)
         is_right = await self._hasher.matches(password, account.password_hash if account else None)
-        if account is None or not is_right:
-            self._metrics.log_ins.labels("refused").inc()
+        if account is None or not is_right or account.user.disabled:
+            await self._note_refusal(email, account)
             raise InvalidCredentialsError
         password_hash = await self._renew_hash(account, password)
         now = self._clock()
         session, refresh_token = self._issuer.new_session(account.user.id, now)
-        await self._sessions.create(session, password_hash=password_hash)
+        user_id = account.user.id
+        logged_in = self._audit.event(AuditKind.LOGGED_IN, user_id=user_id, actor_id=user_id, target=session.id)
+        await self._sessions.create(session, password_hash=password_hash, audit=logged_in)
         self._metrics.log_ins.labels("ok").inc()
-        return account.user, self._issuer.tokens(account.user.id, refresh_token, now)
+        return account.user, self._issuer.tokens(user_id, refresh_token, now)
 
     async def refresh(self, refresh_token: str) -> SessionTokens:
         """Exchange a refresh token for new tokens.
@@ -87,7 +94,7 @@ class SessionService:
         )
         if not is_newest:
             self._metrics.refreshes.labels("reused").inc()
-            await uninterrupted(self._end(session.id))
+            await uninterrupted(self._end(session.id, session.user_id, kind=AuditKind.REFRESH_TOKEN_REUSED))
             raise InvalidRefreshTokenError
         self._metrics.refreshes.labels("ok").inc()
         return self._issuer.tokens(session.user_id, renewed, now)
@@ -103,11 +110,11 @@ class SessionService:
             raise InvalidRefreshTokenError
         session = await self._session_of(presented)
         if session is not None:
-            await uninterrupted(self._end(session.id))
+            await uninterrupted(self._end(session.id, session.user_id, actor_id=session.user_id))
 
-    async def sign_out_session(self, session_id: str) -> None:
-        """End the session; one that has ended is left as it is."""
-        await uninterrupted(self._end(session_id))
+    async def sign_out_session(self, user_id: str, session_id: str) -> None:
+        """End the user's session, as which they call; one that has ended is left as it is."""
+        await uninterrupted(self._end(session_id, user_id))
 
     async def identify(self, session_id: str) -> Identity:
         """Return whom a live session stands for, or raise `InvalidApiKeyError`."""
@@ -142,6 +149,26 @@ class SessionService:
         is_family = hmac.compare_digest(session.family_digest, sha256(presented.family))
         return session if is_family else None
 
-    async def _end(self, session_id: str) -> None:
-        if await self._sessions.delete(session_id):
+    async def _note_refusal(self, email: str, account: Account | None) -> None:
+        """Count and record a refusal; the work is the same whether the account exists or not."""
+        self._metrics.log_ins.labels("refused").inc()
+        failed = self._audit.event(
+            AuditKind.LOGIN_FAILED,
+            user_id=account.user.id if account else "",
+            outcome=AuditOutcome.REFUSED,
+            detail="disabled" if account and account.user.disabled else "",
+            email_key=comparable(email.strip()[:_LONGEST_EMAIL]),
+        )
+        await self._audit.append(failed)
+
+    async def _end(
+        self,
+        session_id: str,
+        user_id: str,
+        *,
+        actor_id: str | None = None,
+        kind: AuditKind = AuditKind.SESSION_ENDED,
+    ) -> None:
+        ended = self._audit.event(kind, user_id=user_id, actor_id=actor_id, target=session_id)
+        if await self._sessions.delete(session_id, audit=ended):
             await self._revocations.publish(Revocation("session", session_id))

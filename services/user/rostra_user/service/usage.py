@@ -32,18 +32,18 @@ class UsageService:
         buckets = await self._usage.sum_by_day(user_id, start=start, end=end)
         return buckets, await self._spend_in(user_id, now)
 
-    async def spend(self, user_id: str, month: str) -> int:
-        """Return the money, in micros, that the user spent in `month`, `YYYY-MM`.
+    async def spend(self, user_id: str, month: str, *, api_key_id: str = "") -> int:
+        """Return the money, in micros, that the user spent in `month`, `YYYY-MM`, or that one key of theirs did.
 
         Raises:
             InvalidArgumentError: This is no month.
         """
         if not _MONTH.fullmatch(month):
             raise InvalidArgumentError("A month is written YYYY-MM.", param="month")
-        return await self._spend_in(user_id, datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC))
+        return await self._spend_in(user_id, datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC), api_key_id)
 
-    async def _spend_in(self, user_id: str, moment: datetime) -> int:
+    async def _spend_in(self, user_id: str, moment: datetime, api_key_id: str = "") -> int:
         first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         # Any month's first day and 31 days more lie in the next one.
         following = (first + timedelta(days=31)).replace(day=1)
-        return await self._usage.sum_cost(user_id, start=first, end=following)
+        return await self._usage.sum_cost(user_id, start=first, end=following, api_key_id=api_key_id)

@@ -7,11 +7,12 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rostra_kit.errors import AlreadyExistsError, ConflictError
-from rostra_user.domain import DEFAULT_PLAN, Account, AccountChange, NewAccount, Role, Session, User
+from rostra_user.domain import DEFAULT_PLAN, Account, AccountChange, AuditEvent, NewAccount, Role, Session, User
 from rostra_user.errors import EmailTakenError, UserNotFoundError
+from rostra_user.sql.audit_events import add_events
 from rostra_user.sql.database import Database
-from rostra_user.sql.rows import limits_of, session_row
-from rostra_user.sql.tables import erasures, plans, sessions, users
+from rostra_user.sql.rows import ACCOUNTS, session_row, user_of
+from rostra_user.sql.tables import erasures, sessions, users
 
 
 class SqlAccountStore:
@@ -20,14 +21,15 @@ class SqlAccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, account: NewAccount, first_session: Session) -> User:
+    async def create(self, account: NewAccount, first_session: Session, *, audit: AuditEvent | None = None) -> User:
         """See `AccountStore.create`."""
 
         async def work(connection: AsyncConnection) -> User:
             await connection.execute(insert(users).values(_new_row(account)))
             await connection.execute(insert(sessions).values(session_row(first_session)))
-            created = await connection.execute(_ACCOUNTS.where(users.c.id == account.user_id))
-            return _account(created.mappings().one()).user
+            await add_events(connection, audit)
+            created = await connection.execute(ACCOUNTS.where(users.c.id == account.user_id))
+            return user_of(created.mappings().one())
 
         try:
             return await self._database.write(work)
@@ -36,18 +38,24 @@ class SqlAccountStore:
 
     async def get(self, user_id: str) -> Account:
         """See `AccountStore.get`."""
-        row = await self._database.row(_ACCOUNTS.where(users.c.id == user_id))
+        row = await self._database.row(ACCOUNTS.where(users.c.id == user_id))
         if row is None:
             raise UserNotFoundError
         return _account(row)
 
     async def find_by_email(self, email_key: str) -> Account | None:
         """See `AccountStore.find_by_email`."""
-        row = await self._database.row(_ACCOUNTS.where(users.c.email_key == email_key))
+        row = await self._database.row(ACCOUNTS.where(users.c.email_key == email_key))
         return None if row is None else _account(row)
 
     async def update(
-        self, user_id: str, change: AccountChange, *, password_hash: str, keep_session_id: str
+        self,
+        user_id: str,
+        change: AccountChange,
+        *,
+        password_hash: str,
+        keep_session_id: str,
+        audit: Sequence[AuditEvent] = (),
     ) -> Sequence[str]:
         """See `AccountStore.update`."""
 
@@ -56,6 +64,7 @@ class SqlAccountStore:
             done = await connection.execute(update(users).where(*unchanged).values(_changed_row(change)))
             if done.rowcount != 1:
                 await _raise_why_not(connection, user_id)
+            await add_events(connection, *audit)
             if change.password_hash is None:
                 return ()
             return await _end_other_sessions(connection, user_id, keep_session_id)
@@ -76,7 +85,7 @@ class SqlAccountStore:
         unchanged = (users.c.id == user_id, users.c.password_hash == old_hash)
         return await self._database.execute(update(users).where(*unchanged).values(password_hash=new_hash)) == 1
 
-    async def delete(self, user_id: str, now: datetime) -> bool:
+    async def delete(self, user_id: str, now: datetime, *, audit: AuditEvent | None = None) -> bool:
         """See `AccountStore.delete`."""
 
         async def work(connection: AsyncConnection) -> bool:
@@ -84,28 +93,15 @@ class SqlAccountStore:
             done = await connection.execute(delete(users).where(users.c.id == user_id))
             if done.rowcount != 1:
                 return False
+            await add_events(connection, audit)
             await connection.execute(insert(erasures).values(user_id=user_id, mark_time=now, erase_time=None))
             return True
 
         return await self._database.write(work)
 
 
-_ACCOUNTS = select(users, *(column for column in plans.c if column is not plans.c.name)).join(
-    plans, plans.c.name == users.c.plan
-)
-
-
 def _account(row: RowMapping) -> Account:
-    user = User(
-        id=row["id"],
-        email=row["email"],
-        name=row["name"],
-        role=Role(row["role"]),
-        plan=row["plan"],
-        limits=limits_of(row),
-        create_time=row["create_time"],
-    )
-    return Account(user=user, password_hash=row["password_hash"])
+    return Account(user=user_of(row), password_hash=row["password_hash"])
 
 
 def _new_row(account: NewAccount) -> dict[str, object]:

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rostra_user.domain import ApiKey, Identity, Page, Role
-from rostra_user.errors import ApiKeyNotFoundError, TooManyApiKeysError, UnknownCursorError, UserNotFoundError
+from rostra_user.domain import ApiKey, AuditEvent, Identity, Page, Role
+from rostra_user.errors import ApiKeyNotFoundError, TooManyApiKeysError, UserNotFoundError
+from rostra_user.sql.audit_events import add_events
 from rostra_user.sql.database import Database
+from rostra_user.sql.pages import page_of
 from rostra_user.sql.rows import limit_columns, limits_of
 from rostra_user.sql.tables import api_keys, plans, users
 
@@ -22,7 +24,9 @@ class SqlApiKeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, api_key: ApiKey, *, secret_digest: bytes, live_limit: int) -> None:
+    async def create(
+        self, api_key: ApiKey, *, secret_digest: bytes, live_limit: int, audit: AuditEvent | None = None
+    ) -> None:
         """See `ApiKeyStore.create`."""
         now, own = api_key.create_time, api_keys.c.user_id == api_key.user_id
 
@@ -38,29 +42,26 @@ class SqlApiKeyStore:
             if (await connection.scalar(live) or 0) >= live_limit:
                 raise TooManyApiKeysError(live_limit)
             await connection.execute(insert(api_keys).values(_row(api_key, secret_digest)))
+            await add_events(connection, audit)
 
         await self._database.write(work)
 
     async def list(self, user_id: str, page: Page) -> tuple[Sequence[ApiKey], bool]:
         """See `ApiKeyStore.list`."""
-        own, key_id = api_keys.c.user_id == user_id, api_keys.c.id
-        statement = select(api_keys).where(own).order_by(key_id if page.ascending else key_id.desc())
-        if page.after:
-            statement = statement.where(key_id > page.after if page.ascending else key_id < page.after)
+        own = api_keys.c.user_id == user_id
+        rows, has_more = await page_of(self._database, select(api_keys).where(own), api_keys.c.id, page)
+        return [_api_key(row) for row in rows], has_more
 
-        async def work(connection: AsyncConnection) -> tuple[Sequence[ApiKey], bool]:
-            if page.after and await connection.scalar(select(key_id).where(own, key_id == page.after)) is None:
-                raise UnknownCursorError(page.after)
-            rows = (await connection.execute(statement.limit(page.size + 1))).mappings().all()
-            return [_api_key(row) for row in rows[: page.size]], len(rows) > page.size
-
-        return await self._database.read(work)
-
-    async def delete(self, user_id: str, api_key_id: str) -> None:
+    async def delete(self, user_id: str, api_key_id: str, *, audit: AuditEvent | None = None) -> None:
         """See `ApiKeyStore.delete`."""
         statement = delete(api_keys).where(api_keys.c.user_id == user_id, api_keys.c.id == api_key_id)
-        if await self._database.execute(statement) != 1:
-            raise ApiKeyNotFoundError(api_key_id)
+
+        async def work(connection: AsyncConnection) -> None:
+            if (await connection.execute(statement)).rowcount != 1:
+                raise ApiKeyNotFoundError(api_key_id)
+            await add_events(connection, audit)
+
+        await self._database.write(work)
 
     async def identify(self, secret_digest: bytes, now: datetime) -> Identity | None:
         """See `ApiKeyStore.identify`."""
@@ -75,7 +76,7 @@ class SqlApiKeyStore:
             )
             .join(users, users.c.id == api_keys.c.user_id)
             .join(plans, plans.c.name == users.c.plan)
-            .where(api_keys.c.secret_digest == secret_digest, _is_live(now))
+            .where(api_keys.c.secret_digest == secret_digest, _is_live(now), users.c.disabled.is_(False))
         )
         row = await self._database.row(statement)
         return None if row is None else _identity(row)

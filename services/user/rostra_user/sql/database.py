@@ -19,7 +19,7 @@ Work = Callable[[AsyncConnection], Awaitable[ResultT]]
 
 # The drivers' codes: numbers on MySQL and MariaDB, names on SQLite.
 _DUPLICATE = {1062, "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
-_MISSING_PARENT = {1216, 1452, "SQLITE_CONSTRAINT_FOREIGNKEY"}
+_BROKEN_REFERENCE = {1216, 1217, 1451, 1452, "SQLITE_CONSTRAINT_FOREIGNKEY"}
 _DEADLOCK = 1213
 # Drivers call these operational, too, but trying again would not help: an unknown column, a value that does not fit.
 _MISTAKES = {1054, 1366, 3819, 4025, "SQLITE_ERROR"}
@@ -28,7 +28,7 @@ _ATTEMPTS = 5
 
 
 class MissingParentError(ConflictError):
-    """A row refers to one that is gone."""
+    """A row refers, or would refer, to one that is gone."""
 
 
 @contextmanager
@@ -125,7 +125,7 @@ class Database:
 def _meaning(error: SQLAlchemyError) -> AppError:
     if isinstance(error, IntegrityError) and _code(error) in _DUPLICATE:
         return AlreadyExistsError("This exists already.")
-    if isinstance(error, IntegrityError) and _code(error) in _MISSING_PARENT:
+    if isinstance(error, IntegrityError) and _code(error) in _BROKEN_REFERENCE:
         return MissingParentError("Something that this refers to does not exist any more.")
     if _is_outage(error):
         return UnavailableError("The database cannot be reached right now.", retry_after_seconds=1)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from rostra_user.sql.types import UtcDateTime, sha256_digest
@@ -51,6 +52,7 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("plan", String(64), nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("email_key", name="uq_users_email_key"),
     ForeignKeyConstraint(["plan"], ["plans.name"], name="fk_users_plan"),
     Index("ix_users_plan", "plan"),
@@ -109,6 +111,7 @@ usage_events = Table(
     Column("end_time", UtcDateTime, nullable=False),
     Column("day", Date, nullable=False),
     Index("ix_usage_events_user_id_end_time", "user_id", "end_time"),
+    Index("ix_usage_events_end_time", "end_time"),
     **TABLE_OPTIONS,
 )
 
@@ -119,5 +122,29 @@ erasures = Table(
     Column("mark_time", UtcDateTime, nullable=False),
     Column("erase_time", UtcDateTime, nullable=True),
     Index("ix_erasures_mark_time", "mark_time"),
+    **TABLE_OPTIONS,
+)
+
+# No foreign key: what happened to an account is told after it is gone.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("user_id", String(ID_LENGTH), nullable=False),
+    Column("actor_id", String(ID_LENGTH), nullable=False),
+    Column("api_key_id", String(ID_LENGTH), nullable=False),
+    Column("session_id", String(ID_LENGTH), nullable=False),
+    Column("target", String(128), nullable=False),
+    Column("detail", String(1024), nullable=False),
+    Column("email_digest", sha256_digest(), nullable=True),
+    Column("address", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Index("ix_audit_events_create_time", "create_time"),
+    Index("ix_audit_events_user_id_id", "user_id", "id"),
+    Index("ix_audit_events_actor_id", "actor_id"),
+    Index("ix_audit_events_event_id", "event", "id"),
     **TABLE_OPTIONS,
 )

@@ -50,7 +50,7 @@ class SqlUsageStore:
                 continue
         return await self._database.write(work)
 
-    async def sum_by_day(self, user_id: str, *, start: datetime, end: datetime) -> Sequence[UsageBucket]:
+    async def sum_by_day(self, user_id: str | None, *, start: datetime, end: datetime) -> Sequence[UsageBucket]:
         """See `UsageStore.sum_by_day`."""
         day, model = usage_events.c.day, usage_events.c.model
         sums = [func.sum(usage_events.c[name]).label(name) for name in _SUMMED]
@@ -62,10 +62,13 @@ class SqlUsageStore:
         )
         return [_bucket(row) for row in await self._shown_from.rows(statement)]
 
-    async def sum_cost(self, user_id: str, *, start: datetime, end: datetime) -> int:
+    async def sum_cost(self, user_id: str, *, start: datetime, end: datetime, api_key_id: str = "") -> int:
         """See `UsageStore.sum_cost`."""
         total = func.sum(usage_events.c.cost_micros).label("total")
-        row = await self._database.row(select(total).where(*_within(user_id, start, end)))
+        statement = select(total).where(*_within(user_id, start, end))
+        if api_key_id:
+            statement = statement.where(usage_events.c.api_key_id == api_key_id)
+        row = await self._database.row(statement)
         return 0 if row is None else int(row["total"] or 0)
 
     async def erase(self, user_id: str) -> None:
@@ -91,9 +94,10 @@ def _row(event: UsageEvent) -> dict[str, object]:
     return asdict(event) | {"outcome": event.outcome.value, "day": event.end_time.astimezone(UTC).date()}
 
 
-def _within(user_id: str, start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
+def _within(user_id: str | None, start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
     events = usage_events.c
-    return events.user_id == user_id, events.end_time >= start, events.end_time < end
+    whose = () if user_id is None else (events.user_id == user_id,)
+    return *whose, events.end_time >= start, events.end_time < end
 
 
 def _bucket(row: RowMapping) -> UsageBucket:

@@ -204,10 +204,12 @@ class ListUsageResponse(_message.Message):
     def __init__(self, buckets: _Optional[_Iterable[_Union[_usage_pb2.UsageBucket, _Mapping]]] = ..., period_cost_micros: _Optional[int] = ...) -> None: ...
 
 class GetSpendRequest(_message.Message):
-    __slots__ = ("month",)
+    __slots__ = ("month", "api_key_id")
     MONTH_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     month: str
-    def __init__(self, month: _Optional[str] = ...) -> None: ...
+    api_key_id: str
+    def __init__(self, month: _Optional[str] = ..., api_key_id: _Optional[str] = ...) -> None: ...
 
 class GetSpendResponse(_message.Message):
     __slots__ = ("cost_micros",)
