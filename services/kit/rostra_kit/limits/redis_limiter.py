@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from rostra_kit.limits.claims import BudgetClaim, Claim, RateClaim, check_actual, check_claims
 from rostra_kit.limits.errors import LimitsUnavailable
@@ -95,29 +93,25 @@ class RedisLimiter:
     async def _seed(self, claim: BudgetClaim) -> None:
         """Tell Redis what was spent, unless another caller was faster: costs may have been settled since."""
         spent = await claim.load_spent()
-        await self._answer(self._redis.set(claim.key, spent, nx=True, ex=_BUDGET_TTL))
+        await _answer(self._redis.set(claim.key, spent, nx=True, ex=_BUDGET_TTL))
 
     async def _run(self, name: ScriptName, call: ScriptCall) -> Sequence[bytes | str]:
-        reply: Sequence[bytes | str] = await self._answer(self._scripts[name](keys=call.keys, args=call.arguments))
+        reply: Sequence[bytes | str] = await _answer(self._scripts[name](keys=call.keys, args=call.arguments))
         return reply
 
-    async def _answer(self, call: Awaitable[T]) -> T:
-        """Await a call of Redis; raise its errors as LimitsUnavailable and let no cancellation get lost.
 
-        redis-py sends through asyncio.wait_for, which before Python 3.12 forgets a cancellation that arrives as the
-        sending ends (python/cpython#86296): the caller would go on as if nobody had cancelled it.
-        """
-        task = asyncio.current_task()
-        cancellations = task.cancelling() if task else 0
-        try:
-            return await call
-        except RedisTimeoutError as error:
-            # Idle connections may be as dead as this one, and each would cost a caller its timeout.
-            with suppress(RedisError, OSError):
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
-            raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
-        except (RedisError, OSError) as error:
-            raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
-        finally:
-            if task and task.cancelling() > cancellations:
-                raise asyncio.CancelledError
+async def _answer(call: Awaitable[T]) -> T:
+    """Await a call of Redis; raise its errors as LimitsUnavailable and let no cancellation get lost.
+
+    redis-py sends through asyncio.wait_for, which before Python 3.12 forgets a cancellation that arrives as the sending
+    ends (python/cpython#86296): the caller would go on as if nobody had cancelled it.
+    """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
+    try:
+        return await call
+    except (RedisError, OSError) as error:
+        raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
+    finally:
+        if task and task.cancelling() > cancellations:
+            raise asyncio.CancelledError

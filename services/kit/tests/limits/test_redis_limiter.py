@@ -6,13 +6,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from rostra_kit.limits import BudgetClaim, Claim, Grant, LimitsUnavailable, RateClaim, RedisLimiter, Refusal, SlotClaim
 from rostra_kit.limits.scripts import script_call, script_text
 from rostra_kit.testing.manual_clock import ManualClock
-from rostra_kit.testing.redis_server import running_redis
 
 Key = Callable[[str], str]
 
@@ -225,18 +222,3 @@ async def test_cancelled_callers_never_shift_replies(redis_url: str, key: Key) -
                 served, cancelled = served + (result is None), cancelled + (result is not None)
     assert served >= 80
     assert cancelled > 0
-
-
-async def test_silent_redis_costs_one_timeout_and_not_one_per_connection() -> None:
-    with running_redis() as server:
-        async with Redis.from_url(server.url, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)) as redis:
-            limiter = RedisLimiter(redis)
-            await asyncio.gather(*(redis.ping() for _ in range(4)))
-            idle = list(redis.connection_pool._available_connections)
-            assert len(idle) > 1
-            with server.frozen(), pytest.raises(LimitsUnavailable):
-                await limiter.reserve([RateClaim("requests", "limit:{u}:rpm", 5)], reservation_id="silent")
-            assert not [connection for connection in idle if connection.is_connected]
-            assert isinstance(
-                await limiter.reserve([RateClaim("requests", "limit:{u}:rpm", 5)], reservation_id="well"), Grant
-            )
