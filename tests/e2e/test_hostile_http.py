@@ -43,7 +43,7 @@ _ODD_QUERIES = {
     "after": ("a%00b", "%ff", "a" * 200),
 }
 _WRONG_METHODS = (
-    *(("PUT", "/v1/chat/completions"), ("GET", "/v1/chat/completions"), ("DELETE", "/v1/responses")),
+    *(("PUT", "/v1/chat/completions"), ("DELETE", "/v1/chat/completions"), ("DELETE", "/v1/responses")),
     *(("PATCH", "/v1/conversations"), ("PUT", "/v1/me"), ("GET", "/v1/auth/login"), ("TRACE", "/v1/models")),
     *(("POST", "/v1/models"), ("DELETE", "/v1/usage"), ("PATCH", "/v1/api_keys")),
 )

@@ -120,6 +120,7 @@ async def test_metrics_tell_of_runs_and_queue(bench):
     await bench.follow(replica, await bench.create(replica))
 
     assert replica.value("rostra_chat_queue_seconds_count") == 1
-    await bench.until(lambda: replica.value("rostra_chat_log_events_total") >= 20)
+    # The first two may be in the log by the runner's taking it, which counts none.
+    await bench.until(lambda: replica.value("rostra_chat_log_events_total") >= 18)
     assert replica.value("rostra_chat_log_writes_total") >= 1
     assert replica.value("rostra_chat_takeovers_total") == 0
