@@ -68,7 +68,7 @@ _LOCALE = ["--no-locale", "--encoding=UTF8"]
 def _configuration(home: Path) -> str:
     # DocumentDB connects back to its own server, and like all others finds it by its socket alone. Cursors must outlive
     # one connection because FerretDB's next page may come through another. The older kind of index has no order, and
-    # the planner knows nothing of new collections: without three of these settings a page would be made by sorting all
+    # the planner knows nothing of new collections: without four of these settings a page would be made by sorting all
     # that matches.
     return f"""
 listen_addresses = ''
@@ -80,6 +80,7 @@ documentdb.useFileBasedPersistedCursors = on
 documentdb.alternate_index_handler_name = 'extended_rum'
 documentdb.defaultUseCompositeOpClass = on
 enable_sort = off
+enable_seqscan = off
 max_connections = 200
 fsync = off
 """
