@@ -22,7 +22,8 @@ _CLOSING_ATTEMPT = 2**31
 
 _LOOK_SECONDS = 1.0
 _STATUS_SECONDS = 3.0
-_WRITING_SECONDS = 10.0
+# How long a runner may need to write a log anew that Redis lost.
+WRITING_SECONDS = 10.0
 _GIVE_UP_SECONDS = 60.0
 
 
@@ -51,7 +52,7 @@ class Follower:
         Args:
             response_id: The response, which is the caller's.
             after: How many of the first events the client has.
-            is_ended: Whether the response is known to have ended.
+            is_ended: Whether the response ended so long ago that its log is as it will stay.
 
         Raises:
             NotFoundError: There is no such response.
@@ -155,7 +156,7 @@ class _Quiet:
         """
         now = time.monotonic()
         self._gone_since = self._gone_since or now
-        return self._is_ended or now - self._gone_since > _WRITING_SECONDS
+        return self._is_ended or now - self._gone_since > WRITING_SECONDS
 
     def is_too_long(self) -> bool:
         """Tell whether a client should not be kept waiting for a part that does not answer."""

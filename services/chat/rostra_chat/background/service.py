@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -12,7 +13,7 @@ from redis.exceptions import RedisError
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_chat.background.beginning import queued_events
-from rostra_chat.background.follower import Follower
+from rostra_chat.background.follower import WRITING_SECONDS, Follower
 from rostra_chat.background.job_queue import ENDED, JobQueue
 from rostra_chat.background.log_writer import LogWriter
 from rostra_chat.background.run_log import RunLog
@@ -79,7 +80,7 @@ class BackgroundResponses:
         if not response["background"]:
             raise EventsNotKept("Only responses that run in the background can be streamed later.", param="stream")
         after = request.starting_after + 1 if request.HasField("starting_after") else 0
-        following = self._follower.follow(response["id"], after=after, is_ended=response["status"] in ENDED)
+        following = self._follower.follow(response["id"], after=after, is_ended=_is_long_over(response))
         async with aclosing(following) as pieces:
             async for frames in pieces:
                 yield pb.FollowResponseResponse(frames=frames)
@@ -142,3 +143,11 @@ class BackgroundResponses:
             await self._follower.close(response)
         except (RedisError, OSError, AppError) as error:
             logger.info("the log of a cancelled response is not ended: %s", error)
+
+
+def _is_long_over(response: dict[str, Any]) -> bool:
+    """Tell whether a response has ended, and nobody can have its events in memory to write a lost log anew."""
+    if response["status"] not in ENDED:
+        return False
+    completed_at: int | None = response.get("completed_at")
+    return completed_at is None or time.time() - completed_at > WRITING_SECONDS

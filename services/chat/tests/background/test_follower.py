@@ -16,7 +16,7 @@ from rostra_kit.errors import InvalidArgumentError, NotFoundError
 def short_waits(monkeypatch):
     monkeypatch.setattr(follower_module, "_STATUS_SECONDS", 0.2)
     monkeypatch.setattr(follower_module, "_LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(follower_module, "_WRITING_SECONDS", 1.0)
+    monkeypatch.setattr(follower_module, "WRITING_SECONDS", 1.0)
 
 
 async def test_tails_from_every_point_are_the_same_bytes(bench):
@@ -98,15 +98,32 @@ async def test_follower_of_a_queued_response_waits(bench):
     bench.assert_sound(await following, await bench.ended(response_id))
 
 
-async def test_log_that_is_gone_is_told_at_once_of_an_ended_response(bench, redis):
+async def test_log_that_is_gone_is_told_at_once_of_a_response_that_ended_a_while_ago(bench, redis):
     replica = await bench.start()
     response_id = await bench.create(replica)
     await bench.follow(replica, response_id)
+    bench.queue.responses[response_id]["completed_at"] -= 60
     await redis.flushall()
 
     with pytest.raises(EventsNotKept):
         async with asyncio.timeout(0.1):
             await bench.follow(replica, response_id)
+
+
+async def test_log_that_is_gone_is_waited_for_while_its_runner_may_write_it_anew(bench, redis):
+    replica = await bench.start()
+    response_id = await bench.create(replica)
+    frames = await bench.follow(replica, response_id)
+    kept = await redis.xrange(f"run:{{{response_id}}}:events")
+    await redis.flushall()
+    following = asyncio.create_task(bench.follow(replica, response_id))
+    await asyncio.sleep(0.3)
+    assert not following.done()
+
+    for entry_id, fields in kept:
+        await redis.xadd(f"run:{{{response_id}}}:events", fields, id=entry_id)
+
+    assert await following == frames
 
 
 async def test_log_that_vanishes_while_it_is_followed_is_followed_on(bench, redis):
