@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.user.v1 import user_service_pb2 as pb
+from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, InvalidArgumentError, UnauthenticatedError
 from rostra_kit.testing.grpc import call_as
 from rostra_user.passwords import PasswordHasher
@@ -48,6 +49,14 @@ async def test_wrong_log_ins_look_all_the_same(
     assert refused.value.reason == ErrorReason.ERROR_REASON_INVALID_CREDENTIALS
     assert refused.value.message == "The e-mail address or the password is not right."
     assert refused.value.param is None
+
+
+async def test_log_in_with_a_caller_that_cannot_be_read_is_refused(
+    client: UserClient, alice: pb.CreateUserResponse
+) -> None:
+    set_current_request(RequestContext(caller=b"\xff"))
+    with pytest.raises(UnauthenticatedError, match="cannot be read"):
+        await sign_in(client)
 
 
 class TestTime:

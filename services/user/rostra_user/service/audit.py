@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rostra.common.v1.caller_pb2 import Caller
-from rostra_kit.context import current_request
+from rostra_kit.context import current_caller, current_request
 from rostra_kit.ids import new_id
 from rostra_user.clock import Clock
 from rostra_user.domain import AuditEvent, AuditFilter, AuditKind, AuditOutcome, Page
@@ -47,7 +47,7 @@ class AuditLog:
             email_key: The address that was tried, of which the digest is kept.
         """
         request = current_request()
-        caller = Caller.FromString(request.caller)
+        caller = current_caller() if request.caller else Caller()
         return AuditEvent(
             id=new_id("audit"),
             create_time=self._clock(),
