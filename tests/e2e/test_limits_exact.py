@@ -37,6 +37,16 @@ models:
     output_price: 500000
     capabilities: [streaming]
     create_time: 2026-11-01
+  - id: seven-for-all
+    provider: echo
+    upstream_name: echo
+    limits: {requests_per_minute: 7}
+    create_time: 2026-11-01
+  - id: seven-for-each
+    provider: echo
+    upstream_name: echo
+    user_limits: {requests_per_minute: 7}
+    create_time: 2026-11-01
 """
 
 
@@ -63,15 +73,17 @@ async def gateways(stack: Stack) -> AsyncIterator[list[httpx.AsyncClient]]:
         yield [await exits.enter_async_context(client) for client in clients]
 
 
-async def ask_until_refused(gateways: list[httpx.AsyncClient], api_key: str) -> list[httpx.Response]:
+async def ask_until_refused(
+    gateways: list[httpx.AsyncClient], api_key: str, *, model: str = "echo"
+) -> list[httpx.Response]:
     """Let each caller ask through one gateway after the other until a limit refuses, and return all answers."""
-    headers = {"authorization": f"Bearer {api_key}"}
+    headers, body = {"authorization": f"Bearer {api_key}"}, _BODY | {"model": model}
 
     async def ask(number: int) -> list[httpx.Response]:
-        answers = [await gateways[number % 3].post("/v1/chat/completions", json=_BODY, headers=headers)]
+        answers = [await gateways[number % 3].post("/v1/chat/completions", json=body, headers=headers)]
         while answers[-1].status_code == 200:
             gateway = gateways[(number + len(answers)) % 3]
-            answers.append(await gateway.post("/v1/chat/completions", json=_BODY, headers=headers))
+            answers.append(await gateway.post("/v1/chat/completions", json=body, headers=headers))
         refusal(answers[-1], 429)
         return answers
 
@@ -129,3 +141,23 @@ async def test_budget_serves_exactly_what_it_pays_for(
             database.execute("UPDATE plans SET budget_micros_per_month = NULL")
     assert served(answers) == amount
     assert {refusal(each, 429)["code"] for each in answers if each.status_code == 429} == {"insufficient_quota"}
+
+
+@pytest.mark.parametrize(("model", "served_each"), [("seven-for-all", None), ("seven-for-each", 7)])
+async def test_models_own_limit_serves_exactly_its_requests(
+    stack: Stack, gateways: list[httpx.AsyncClient], model: str, served_each: int | None
+) -> None:
+    keys = [register(stack.gateway_urls[0]).api_key for _ in range(2)]
+    began = time.monotonic()
+    each = await asyncio.gather(*(ask_until_refused(gateways, key, model=model) for key in keys))
+    regained = math.floor((time.monotonic() - began) * 7 / 60)
+    counts = [served(answers) for answers in each] if served_each else [sum(map(served, each))]
+    assert all(7 <= count <= 7 + regained for count in counts), counts
+    for answer in (answer for answers in each for answer in answers):
+        assert answer.headers["x-ratelimit-limit-requests"] == "7"
+        if answer.status_code == 429:
+            error = refusal(answer, 429)
+            assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
+            assert f"Rate limit reached for {model}" in error["message"]
+            assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+            assert "retry-after" in answer.headers

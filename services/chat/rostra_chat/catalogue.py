@@ -15,11 +15,31 @@ _MICROS = 1_000_000
 
 Tokens = Annotated[int, Field(ge=0, strict=True)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
+Amount = Annotated[int, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class CatalogueError(ValueError):
     """The catalogue file says something that cannot be. The message tells where."""
+
+
+class ModelLimits(BaseModel):
+    """What may be done with a model, by one user or by all of them together; what is not named is not limited.
+
+    Attributes:
+        requests_per_minute: The calls that may begin in any minute; also the largest burst.
+        tokens_per_minute: The tokens, input and output together, in any minute; also the largest burst.
+        concurrent_calls: How many calls may be under way at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests_per_minute: Amount | None = None
+    tokens_per_minute: Amount | None = None
+    concurrent_calls: Amount | None = None
+
+
+_UNLIMITED = ModelLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +56,8 @@ class Model:
         cached_input_price_micros: The price of a million input tokens that the provider had cached.
         output_price_micros: The price of a million output tokens.
         capabilities: What the model can do, for example `tools`, `vision` or `json_schema`.
+        limits: What all users together may do with it.
+        user_limits: What each user may do with it.
         create_time: When the model was first offered.
     """
 
@@ -48,6 +70,8 @@ class Model:
     cached_input_price_micros: int = 0
     output_price_micros: int = 0
     capabilities: frozenset[str] = frozenset()
+    limits: ModelLimits = _UNLIMITED
+    user_limits: ModelLimits = _UNLIMITED
     create_time: datetime
 
 
@@ -83,6 +107,8 @@ class _Entry(BaseModel):
     cached_input_price: Price | None = None
     output_price: Price = Decimal(0)
     capabilities: frozenset[Name] = frozenset()
+    limits: ModelLimits = _UNLIMITED
+    user_limits: ModelLimits = _UNLIMITED
     create_time: date
 
     def to_model(self) -> Model:
@@ -98,6 +124,8 @@ class _Entry(BaseModel):
             cached_input_price_micros=_micros(cached_price),
             output_price_micros=_micros(self.output_price),
             capabilities=self.capabilities,
+            limits=self.limits,
+            user_limits=self.user_limits,
             create_time=datetime(self.create_time.year, self.create_time.month, self.create_time.day, tzinfo=UTC),
         )
 

@@ -1,7 +1,7 @@
 """What a call of a model costs: tokens and money are reserved before it and settled after it, once."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +9,14 @@ from rostra.common.v1.caller_pb2 import Caller
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageEvent, UsageOutcome
 from rostra_chat.catalogue import Model
+from rostra_chat.limit_answers import public_states, refusal_error
 from rostra_chat.limit_claims import (
-    BUDGET,
-    KEY_BUDGET,
-    KEY_TOKENS,
-    TOKENS,
+    Demand,
     LoadSpent,
-    claims_of,
-    public_states,
-    refusal_error,
+    actual_costs,
+    caller_claims,
+    model_claims,
+    model_reservation_id,
 )
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.pricing import cost_micros
@@ -25,7 +24,7 @@ from rostra_chat.providers.provider import Usage
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.context import current_caller
 from rostra_kit.ids import new_id
-from rostra_kit.limits import Grant, Limiter, Refusal
+from rostra_kit.limits import Claim, Grant, Limiter, Outcome, RateClaim, Refusal
 from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
 
 _RENEWALS_PER_HOLD = 3
@@ -63,7 +62,7 @@ class Meter:
         self.usage_log = usage_log
         self.metrics = metrics
         self.now = now
-        self._load_spent = load_spent
+        self.load_spent = load_spent
         self._hold_seconds = hold_seconds
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -77,32 +76,45 @@ class Meter:
 
         Raises:
             UnauthenticatedError: Nobody is known to be calling.
-            ResourceExhaustedError: The tokens per minute, or the budget, do not suffice.
+            ResourceExhaustedError: A limit of the caller or of the model does not suffice.
             LimitsUnavailable: A budget cannot be checked now.
         """
         caller = current_caller()
         most = Usage(input_tokens=input_tokens, output_tokens=max_output_tokens)
-        claims = claims_of(
-            caller,
-            tokens=input_tokens + max_output_tokens,
-            cost_micros=cost_micros(model, most),
-            now=self.now(),
-            load_spent=self._load_spent,
-        )
+        demand = Demand(input_tokens + max_output_tokens, cost_micros(model, most))
         event_id = new_id("use")
-        grant: Grant | None = None
-        if claims:
-            outcome = await self.limiter.reserve(claims, reservation_id=event_id, hold_seconds=self._hold_seconds)
-            if isinstance(outcome, Refusal):
-                raise refusal_error(outcome, claims, model=model.id)
-            grant = outcome
-        charge = Charge(self, event_id, model=model, caller=caller, grant=grant)
+        # The caller first: one who is over their own limits takes nothing of what all share, not even for a moment.
+        reservations = {
+            event_id: caller_claims(caller, model, demand, now=self.now(), load_spent=self.load_spent),
+            model_reservation_id(event_id): model_claims(model, demand),
+        }
+        grants = await self._reserve({each: claims for each, claims in reservations.items() if claims}, model)
+        charge = Charge(self, event_id, model=model, caller=caller, grants=grants)
         try:
             await self.usage_log.calls.begin(charge.event_of_dead(input_tokens=input_tokens))
         except BaseException:
             await charge.cancel()
             raise
         return charge
+
+    async def _reserve(self, claims_by_id: Mapping[str, Sequence[Claim]], model: Model) -> list[Grant]:
+        """Make all the reservations, or none."""
+        grants: list[Grant] = []
+        try:
+            for reservation_id, claims in claims_by_id.items():
+                outcome = await self.limiter.reserve(
+                    claims, reservation_id=reservation_id, hold_seconds=self._hold_seconds
+                )
+                grants.append(_granted(outcome, claims, model))
+        except BaseException:
+            await self.complete(self.cancel(grants))
+            raise
+        return grants
+
+    async def cancel(self, grants: Sequence[Grant]) -> None:
+        """Give back what was reserved."""
+        for grant in grants:
+            await self.limiter.cancel(grant)
 
     async def complete(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` to its end, whatever happens to the caller meanwhile."""
@@ -121,6 +133,12 @@ class Meter:
             await asyncio.wait(self._under_way)
 
 
+def _granted(outcome: Outcome, claims: Sequence[Claim], model: Model) -> Grant:
+    if isinstance(outcome, Refusal):
+        raise refusal_error(outcome, claims, model=model.id)
+    return outcome
+
+
 class Charge:
     """What is reserved for one call of a model; it ends with one `settle` or `cancel`, whatever happens.
 
@@ -128,16 +146,15 @@ class Charge:
         limits: Where the caller stands after the reservation.
     """
 
-    def __init__(self, meter: Meter, event_id: str, *, model: Model, caller: Caller, grant: Grant | None) -> None:
-        self.limits: tuple[LimitState, ...] = public_states(grant.states) if grant else ()
+    def __init__(self, meter: Meter, event_id: str, *, model: Model, caller: Caller, grants: Sequence[Grant]) -> None:
+        self.limits: tuple[LimitState, ...] = public_states([state for grant in grants for state in grant.states])
         self._event_id = event_id
         self._meter = meter
         self._model = model
         self._caller = caller
-        self._grant = grant
+        self._grants = grants
         self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._names = {claim.name for claim in grant.claims} if grant else set()
         self._renew_later()
 
     async def settle(self, usage: Usage, *, outcome: UsageOutcome, estimated: bool) -> None:
@@ -174,18 +191,15 @@ class Charge:
 
     async def _cancel(self) -> None:
         await self._meter.usage_log.calls.cancel(self._event_id)
-        if self._grant:
-            await self._meter.limiter.cancel(self._grant)
+        await self._meter.cancel(self._grants)
 
     async def _settle(self, usage: Usage, outcome: UsageOutcome, estimated: bool) -> None:
         cost = cost_micros(self._model, usage)
         self._count(usage, cost)
-        if self._grant:
-            tokens = usage.input_tokens + usage.output_tokens
-            actual = {TOKENS: tokens, KEY_TOKENS: tokens, BUDGET: cost, KEY_BUDGET: cost}
-            await self._meter.limiter.settle(
-                self._grant, {name: amount for name, amount in actual.items() if name in self._names}
-            )
+        tokens = usage.input_tokens + usage.output_tokens
+        for grant in self._grants:
+            actual = actual_costs(grant.claims, tokens=tokens, cost_micros=cost)
+            await self._meter.limiter.settle(grant, actual)
         await self._meter.usage_log.append(self._event(usage, cost, outcome, estimated))
 
     def _event(self, usage: Usage, cost: int, outcome: UsageOutcome, estimated: bool) -> UsageEvent:
@@ -212,15 +226,16 @@ class Charge:
         metrics.cost_micros.labels(model).inc(cost)
 
     def _renew_later(self) -> None:
-        """Keep money held for as long as the call runs; rates are not held."""
-        if self._grant and self._names & {BUDGET, KEY_BUDGET}:
-            pause_seconds = self._grant.hold_seconds / _RENEWALS_PER_HOLD
-            self._timer = asyncio.get_running_loop().call_later(pause_seconds, self._renew)
+        """Keep money and places held for as long as the call runs; rates are not held."""
+        if held := [grant for grant in self._grants if any(not isinstance(each, RateClaim) for each in grant.claims)]:
+            pause_seconds = held[0].hold_seconds / _RENEWALS_PER_HOLD
+            self._timer = asyncio.get_running_loop().call_later(pause_seconds, self._renew, held)
 
-    def _renew(self) -> None:
-        if self._grant and not self._is_closed:
-            self._meter.keep(asyncio.create_task(self._renew_now(self._grant)))
+    def _renew(self, held: Sequence[Grant]) -> None:
+        if not self._is_closed:
+            self._meter.keep(asyncio.create_task(self._renew_now(held)))
             self._renew_later()
 
-    async def _renew_now(self, grant: Grant) -> None:
-        await self._meter.limiter.renew(grant)
+    async def _renew_now(self, held: Sequence[Grant]) -> None:
+        for grant in held:
+            await self._meter.limiter.renew(grant)

@@ -17,11 +17,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rostra.user.v1.usage_pb2 import UsageEvent
-from rostra_chat.limit_claims import lapsed_grant
+from rostra_chat.limit_claims import actual_costs, lapsed_grants
 from rostra_chat.metrics import ChatMetrics
 from rostra_kit.errors import AppError
 from rostra_kit.limits import Limiter
-from rostra_kit.limits.claims import BudgetClaim
 from rostra_kit.tasks import cancel
 from rostra_kit.usage_queue import EVENT_FIELD, MAX_STREAM_LENGTH, OPEN_CALL_EVENTS, OPEN_CALL_LAPSES, USAGE_STREAM
 
@@ -77,7 +76,7 @@ class OpenCalls:
 
     Args:
         redis: A client with short timeouts that repeats nothing.
-        limiter: Charges the budget of a call that nobody settles.
+        limiter: Charges the budget of a call that nobody settles, and frees its places.
         metrics: Counts the calls that were billed for a dead process.
         hold_seconds: How long after the last renewal a call is billed. While Redis is away nobody renews, so for as
             long after that nobody searches.
@@ -161,9 +160,9 @@ class OpenCalls:
 
     async def _charge(self, event: UsageEvent) -> None:
         """Let the budget know what the ledger will; what it does not hear now it hears when it is loaded again."""
-        grant = lapsed_grant(event)
-        names = [claim.name for claim in grant.claims if isinstance(claim, BudgetClaim)]
         try:
-            await self._limiter.settle(grant, dict.fromkeys(names, event.cost_micros))
+            for grant in lapsed_grants(event):
+                actual = actual_costs(grant.claims, tokens=event.input_tokens, cost_micros=event.cost_micros)
+                await self._limiter.settle(grant, actual)
         except AppError as error:
-            logger.warning("the budget does not know of a call: %s", error, extra={"usage_event_id": event.id})
+            logger.warning("the limits do not know of a call: %s", error, extra={"usage_event_id": event.id})

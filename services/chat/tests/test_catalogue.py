@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rostra_chat.catalogue import CatalogueError, Model, load_catalogue
+from rostra_chat.catalogue import CatalogueError, Model, ModelLimits, load_catalogue
 
 ENTRY = """
 models:
@@ -18,6 +18,8 @@ models:
     cached_input_price: 0.075
     output_price: 0.6
     capabilities: [tools]
+    limits: {tokens_per_minute: 100000, concurrent_calls: 8}
+    user_limits: {requests_per_minute: 20}
     create_time: 2026-01-02
 """
 
@@ -40,6 +42,8 @@ def test_entry_becomes_a_model_with_prices_in_micros(file: Path) -> None:
             cached_input_price_micros=75_000,
             output_price_micros=600_000,
             capabilities=frozenset({"tools"}),
+            limits=ModelLimits(tokens_per_minute=100_000, concurrent_calls=8),
+            user_limits=ModelLimits(requests_per_minute=20),
             create_time=datetime(2026, 1, 2, tzinfo=UTC),
         ),
     )
@@ -59,6 +63,8 @@ def test_what_is_left_out_is_as_without_it(file: Path) -> None:
         (ENTRY.replace("8192", "-1"), "context_window"),
         (ENTRY.replace("0.15", "-0.15"), "input_price"),
         (ENTRY.replace("8192", "many"), "context_window"),
+        (ENTRY.replace("20}", "-20}"), "requests_per_minute"),
+        (ENTRY.replace("concurrent_calls", "calls"), "limits.calls"),
         (ENTRY + ENTRY.partition("models:")[2], "named more than once: fast"),
         ("models: [", "models.yaml"),
         ("- fast", "models.yaml"),

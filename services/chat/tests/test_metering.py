@@ -152,7 +152,7 @@ async def test_refusal_says_when_to_come_back(meter: Meter) -> None:
         await reserve(meter, tokens=500)
     error = caught.value
     assert reason_name(error.reason) == "RATE_LIMIT_EXCEEDED"
-    standing = {"limit": "tokens", "limit_tokens": "1000", "remaining_tokens": "400"}
+    standing = {"limit": "tokens", "limit_amount": "1000", "limit_remaining": "400"}
     assert standing.items() <= error.metadata.items()
     assert 35 < float(error.metadata["reset_seconds"]) <= 36
     assert error.retry_after_seconds is not None
@@ -177,7 +177,7 @@ async def test_keys_own_limit_holds_beside_the_plans(meter: Meter) -> None:
     assert remaining(await reserve(meter, tokens=200)) == {"tokens": 100}
     with pytest.raises(ResourceExhaustedError, match="Limit 300") as caught:
         await reserve(meter, tokens=200)
-    standing = {"limit": "tokens", "limit_tokens": "300", "remaining_tokens": "100"}
+    standing = {"limit": "tokens", "limit_amount": "300", "limit_remaining": "100"}
     assert standing.items() <= caught.value.metadata.items()
     call_as("user_1", limits=plan)
     assert 599 <= remaining(await reserve(meter, tokens=200))["tokens"] <= 610

@@ -61,11 +61,11 @@ def add_limits(exchange: Exchange, limits: Iterable[LimitState]) -> None:
 def add_refused_limit(exchange: Exchange, error: AppError) -> None:
     """Report the limit that chat refused a request for, if it did."""
     told = error.metadata
-    if "limit_tokens" in told:
+    if "limit_amount" in told:
         exchange.add_limit(
             told["limit"],
-            limit=int(told["limit_tokens"]),
-            remaining=int(told["remaining_tokens"]),
+            limit=int(told["limit_amount"]),
+            remaining=int(told["limit_remaining"]),
             reset_seconds=float(told["reset_seconds"]),
         )
 

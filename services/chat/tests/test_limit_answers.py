@@ -2,7 +2,7 @@
 
 import pytest
 
-from rostra_chat.limit_claims import refusal_error
+from rostra_chat.limit_answers import refusal_error
 from rostra_kit.limits import LimitState, RateClaim, Refusal
 
 CLAIM = RateClaim("tokens", "limit:{user_1}:tpm", limit=30_000, cost=24_754)
