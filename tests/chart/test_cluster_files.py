@@ -1,7 +1,6 @@
 """What surrounds the chart: datastores, namespaces, the dev loop, the EKS cluster, and that they fit together."""
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from support.chart import COMPONENTS, ROOT, Manifest, of_kind, read_values, render_scenario
+from support.foreign_schemas import foreign_errors, foreign_schema, read_schema
 
 K8S = ROOT / "k8s"
 _APPLIED = sorted(path for folder in ("datastores", "namespaces") for path in (K8S / folder).glob("*.yaml"))
@@ -153,7 +153,17 @@ def test_eks_values_keep_to_the_clusters_network() -> None:
 
 
 def test_eks_cluster_fits_the_schema_of_eksctl() -> None:
-    path = os.environ.get("ROSTRA_EKSCTL_SCHEMA")
-    if not path:
-        pytest.skip("ROSTRA_EKSCTL_SCHEMA does not name eksctl's schema.json")
-    jsonschema.validate(eks(), json.loads(Path(path).read_text()))
+    jsonschema.validate(eks(), read_schema("eksctl"))
+
+
+def test_schema_of_eksctl_finds_a_misspelt_key() -> None:
+    with pytest.raises(jsonschema.ValidationError, match="clusterEndpoint"):
+        jsonschema.validate(eks() | {"vpc": {"clusterEndpoint": {}}}, read_schema("eksctl"))
+
+
+@pytest.mark.parametrize("path", sorted((K8S / "secretstores").glob("*.yaml")), ids=lambda path: path.stem)
+def test_secret_store_fits_the_schema_of_its_operator(path: Path) -> None:
+    for store in objects(path):
+        assert foreign_schema(store)
+        assert foreign_errors(store) == ""
+        assert "misspelt" in foreign_errors({**store, "spec": {**store["spec"], "misspelt": True}})

@@ -8,22 +8,12 @@ import pytest
 import yaml
 
 from support.chart import Manifest, component_of, name_of, of_kind, pod_templates, render_scenario
+from support.foreign_schemas import custom_kinds, foreign_errors, foreign_schema
 
 _FIRST = 30
 _VERSIONS = [f"1.{minor}" for minor in range(_FIRST, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
-# Kinds of operators, whose schemas come with them; what matters of them is checked below.
-_CUSTOM = {
-    ("external-secrets.io/v1", "ExternalSecret"),
-    ("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass"),
-    ("gateway.networking.k8s.io/v1", "Gateway"),
-    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-    ("keda.sh/v1alpha1", "ScaledObject"),
-    ("monitoring.coreos.com/v1", "PrometheusRule"),
-    ("monitoring.coreos.com/v1", "ServiceMonitor"),
-    ("networking.istio.io/v1", "DestinationRule"),
-    ("security.istio.io/v1", "AuthorizationPolicy"),
-    ("security.istio.io/v1", "PeerAuthentication"),
-}
+# Its operator publishes no schema as a Go module; see test_secret_provider_classes_have_what_the_driver_reads.
+_UNPUBLISHED = ("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass")
 
 
 @cache
@@ -38,7 +28,7 @@ def _errors(content: str, version: str) -> str:
 
 @pytest.mark.parametrize("version", _VERSIONS)
 def test_objects_fit_the_strict_schema(scenario: str, version: str) -> None:
-    builtin = [each for each in render_scenario(scenario) if (each["apiVersion"], each["kind"]) not in _CUSTOM]
+    builtin = [each for each in render_scenario(scenario) if not _is_custom(each)]
     errors = {name_of(each): _errors(json.dumps(each, sort_keys=True), version) for each in builtin}
     assert {name: error for name, error in errors.items() if error} == {}
 
@@ -52,6 +42,29 @@ def test_strict_schema_finds_a_misspelt_key() -> None:
     deployment = json.loads(json.dumps(of_kind(render_scenario("least"), "Deployment")[0]))
     deployment["spec"]["template"]["spec"]["terminationGracePeriod"] = 3
     assert "terminationGracePeriod" in _errors(json.dumps(deployment), "1.33")
+
+
+def test_custom_objects_fit_the_schema_of_their_operator(scenario: str) -> None:
+    custom = [each for each in render_scenario(scenario) if foreign_schema(each)]
+    errors = {name_of(each): foreign_errors(each) for each in custom}
+    assert {name: error for name, error in errors.items() if error} == {}
+
+
+@pytest.mark.parametrize(("api_version", "kind"), sorted(custom_kinds()))
+def test_schema_of_an_operator_finds_a_misspelt_key(api_version: str, kind: str) -> None:
+    broken = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": {"misspelt": True}}
+    assert "'misspelt' was unexpected" in foreign_errors(broken)
+
+
+def test_secret_provider_classes_have_what_the_driver_reads() -> None:
+    providers = of_kind(render_scenario("csi-gateway-api"), "SecretProviderClass")
+    assert providers
+    for provider in providers:
+        assert provider["spec"].keys() <= {"provider", "parameters", "secretObjects"}
+        assert all(isinstance(value, str) for value in provider["spec"]["parameters"].values())
+        for secret in provider["spec"].get("secretObjects", []):
+            assert secret.keys() == {"secretName", "type", "data"}
+            assert all(item.keys() == {"objectName", "key"} for item in secret["data"])
 
 
 def test_what_is_referred_to_exists(scenario: str) -> None:
@@ -112,6 +125,10 @@ def test_monitors_find_their_services(scenario: str) -> None:
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
         ports = {port["name"] for port in service["spec"]["ports"]}
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports
+
+
+def _is_custom(manifest: Manifest) -> bool:
+    return bool(foreign_schema(manifest)) or (manifest["apiVersion"], manifest["kind"]) == _UNPUBLISHED
 
 
 def _aliases(provider: Manifest) -> set[str]:

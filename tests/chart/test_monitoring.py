@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from support.chart import CHART, Manifest, least_values, of_kind, render
+from support.foreign_schemas import foreign_errors
 
 _RULE = """groups:
   - name: rostra
@@ -35,6 +36,7 @@ def test_each_file_of_rules_becomes_an_object(tmp_path: Path, labels: dict[str, 
     manifests = render_with_files(tmp_path, {"rules": {"enabled": True, "labels": labels}})
     rule = next(each for each in of_kind(manifests, "PrometheusRule") if each["metadata"]["name"] == "rostra-first")
     assert rule["spec"] == yaml.safe_load(_RULE)
+    assert foreign_errors(rule) == ""
     assert labels.items() <= rule["metadata"]["labels"].items()
 
 
