@@ -69,7 +69,7 @@ verify: ## Check that what is generated is up to date
 
 test: ## Run the tests (real databases join where they are found)
 	@hack/setup dev
-	@.venv/bin/pytest --numprocesses=2 --dist=loadfile
+	@.venv/bin/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 test-integration: ## Install real databases where they can be had, then run the tests that use them
 	@hack/setup dev
