@@ -80,6 +80,36 @@ def test_limits_of_a_plan_hold_on_the_other_gateway_within_a_second(
     assert root.patch(mine, json={"plan": "tight"}).json()["error"]["param"] == "plan"
 
 
+def test_override_of_limits_holds_on_the_other_gateway_until_its_end(
+    root: httpx.Client, other: httpx.Client, alice: Account
+) -> None:
+    def limit_within_a_second(credential: dict[str, str], limit: str) -> None:
+        until = time.monotonic() + 1
+        while (told := other.get("/v1/models", headers=credential).headers["x-ratelimit-limit-requests"]) != limit:
+            assert time.monotonic() < until, told
+
+    mine = f"/v1/admin/users/{alice.user_id}"
+    usual = other.get("/v1/models", headers=alice.key).headers["x-ratelimit-limit-requests"]
+    ends_at = int(time.time()) + 5
+    override = {"limits": {"requests_per_minute": 5000}, "ends_at": ends_at}
+    changed = root.patch(mine, json={"limit_override": override}).json()
+    assert (changed["limits"]["requests_per_minute"], changed["limit_override"]["ends_at"]) == (5000, ends_at)
+    for credential in (alice.key, alice.session):
+        limit_within_a_second(credential, "5000")
+    time.sleep(max(0.0, ends_at - time.time()))
+    for credential in (alice.key, alice.session):
+        limit_within_a_second(credential, usual)
+    assert root.get(mine).json()["limit_override"] is None
+    assert other.get("/v1/me", headers=alice.key).json()["limits"]["requests_per_minute"] == int(usual)
+    override["ends_at"] = ends_at + 3600
+    assert root.patch(mine, json={"limit_override": override}).json()["limit_override"]
+    limit_within_a_second(alice.key, "5000")
+    root.patch(mine, json={"limit_override": None})
+    limit_within_a_second(alice.key, usual)
+    past = root.patch(mine, json={"limit_override": override | {"ends_at": ends_at}}).json()["error"]
+    assert past["param"] == "limit_override.ends_at"
+
+
 def test_disabled_account_is_out_everywhere_within_a_second(
     root: httpx.Client, other: httpx.Client, alice: Account
 ) -> None:

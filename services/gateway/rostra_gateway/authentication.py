@@ -8,6 +8,7 @@ import hashlib
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from rostra.common.v1.caller_pb2 import Caller, Role
 from rostra.user.v1 import user_service_pb2 as pb
@@ -80,11 +81,10 @@ class Authenticator:
         user = self._clients.user
         if credential.startswith(API_KEY_PREFIX):
             answer = await user.call(user.stub.GetApiKeyCaller, pb.GetApiKeyCallerRequest(secret_sha256=digest))
-            expires = answer.expire_time.ToSeconds() if answer.HasField("expire_time") else float("inf")
-            return answer.caller, expires
+            return answer.caller, min(_moment(answer, "expire_time"), _moment(answer, "limits_end_time"))
         claims = await self._verify(credential)
         session = await user.call(user.stub.GetSessionCaller, pb.GetSessionCallerRequest(session_id=claims["sid"]))
-        return session.caller, float(claims["exp"])
+        return session.caller, min(float(claims["exp"]), _moment(session, "limits_end_time"))
 
     async def _verify(self, token: str) -> dict[str, str]:
         try:
@@ -108,6 +108,12 @@ class Authenticator:
         if key is None:
             raise incorrect_credential()
         return key
+
+
+def _moment(answer: pb.GetApiKeyCallerResponse | pb.GetSessionCallerResponse, field: str) -> float:
+    """Return a moment of the answer in Unix time; one that is absent never comes."""
+    moment: Timestamp = getattr(answer, field)
+    return moment.ToMicroseconds() / 1_000_000 if answer.HasField(field) else float("inf")
 
 
 def incorrect_credential() -> UnauthenticatedError:

@@ -40,6 +40,10 @@ class FakeAdminService(AdminServiceServicer):
         user.role = request.role or user.role
         user.plan = request.plan or user.plan
         user.disabled = request.disabled
+        if request.HasField("limit_override"):
+            user.limit_override.CopyFrom(request.limit_override)
+        elif request.end_limit_override:
+            user.ClearField("limit_override")
         return pb.UpdateAnyUserResponse(user=user)
 
     async def ListPlans(self, request, context):

@@ -23,6 +23,10 @@ KID = "2026-11"
 ACCESS_TOKEN_SECONDS = 600
 
 
+def limits_end(user: user_pb2.User) -> Timestamp | None:
+    return user.limit_override.end_time if user.HasField("limit_override") else None
+
+
 class FakeUserService(UserServiceServicer):
     """Keeps accounts, sessions and keys; tests look inside and change them."""
 
@@ -129,7 +133,7 @@ class FakeUserService(UserServiceServicer):
             raise UnauthenticatedError("The session has ended.")
         user = self.users[user_id]
         caller = Caller(user_id=user_id, session_id=request.session_id, role=user.role, user_limits=user.limits)
-        return pb.GetSessionCallerResponse(caller=caller)
+        return pb.GetSessionCallerResponse(caller=caller, limits_end_time=limits_end(user))
 
     async def GetApiKeyCaller(self, request, context):
         self.lookups += 1
@@ -141,7 +145,7 @@ class FakeUserService(UserServiceServicer):
             user_id=user_id, api_key_id=key.id, role=user.role, user_limits=user.limits, key_limits=key.limits
         )
         expires = key.expire_time if key.HasField("expire_time") else None
-        return pb.GetApiKeyCallerResponse(caller=caller, expire_time=expires)
+        return pb.GetApiKeyCallerResponse(caller=caller, expire_time=expires, limits_end_time=limits_end(user))
 
     async def GetUser(self, request, context):
         return pb.GetUserResponse(user=self._caller())

@@ -74,7 +74,17 @@ async def test_change_of_an_account_is_handed_on_and_nothing_else(admin: httpx.A
 
 @pytest.mark.parametrize(
     ("body", "param"),
-    [({"role": "king"}, "role"), ({"plan": "a b"}, "plan"), ({"disabled": "yes"}, "disabled"), ({"x": 1}, "x")],
+    [
+        ({"limit_override": {"limits": {}}}, "limit_override.ends_at"),
+        (
+            {"limit_override": {"limits": {"requests_per_minute": 0.5}, "ends_at": 9}},
+            "limit_override.limits.requests_per_minute",
+        ),
+        ({"role": "king"}, "role"),
+        ({"plan": "a b"}, "plan"),
+        ({"disabled": "yes"}, "disabled"),
+        ({"x": 1}, "x"),
+    ],
 )
 async def test_wrong_change_names_the_field(admin: httpx.AsyncClient, body: dict, param: str) -> None:
     refused = await admin.patch("/v1/admin/users/user_1", json=body)
@@ -113,3 +123,18 @@ async def test_usage_over_all_users_is_bounded(admin: httpx.AsyncClient) -> None
     for query in ({"start_time": 0, "end_time": 367 * 86_400}, {"start_time": 9, "end_time": 5}):
         refused = await admin.get("/v1/admin/usage", params=query)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "start_time")
+
+
+async def test_override_of_limits_is_handed_on_kept_and_ended(admin: httpx.AsyncClient, services: Services) -> None:
+    path = f"/v1/admin/users/{services.user.add_user('alice@example.com')}"
+    assert (await admin.get(path)).json()["limit_override"] is None
+    override = {"limits": {"budget_per_month": 2.5}, "ends_at": 4_000_000_000}
+    changed = (await admin.patch(path, json={"limit_override": override})).json()["limit_override"]
+    assert (changed["ends_at"], changed["limits"]["budget_per_month"]) == (4_000_000_000, 2.5)
+    assert changed["limits"]["requests_per_minute"] is None
+    assert services.admin.asked[-1].limit_override.limits.budget_micros_per_month == 2_500_000
+    await admin.patch(path, json={"role": "user"})
+    asked = services.admin.asked[-1]
+    assert (asked.HasField("limit_override"), asked.end_limit_override) == (False, False)
+    assert (await admin.patch(path, json={"limit_override": None})).json()["limit_override"] is None
+    assert services.admin.asked[-1].end_limit_override

@@ -167,6 +167,28 @@ async def test_expired_key_ends_though_it_is_remembered(anyone: httpx.AsyncClien
     await asyncio.wait_for(until_refused(anyone, bearer(key)), 3)
 
 
+@pytest.mark.parametrize("by_session", [False, True])
+async def test_limits_that_end_are_looked_up_again_then(
+    anyone: httpx.AsyncClient, services: Services, by_session: bool
+) -> None:
+    user_id = services.user.add_user()
+    user = services.user.users[user_id]
+    ends = time.time() + 1
+    user.limits.requests_per_minute = 500
+    user.limit_override.end_time.FromMicroseconds(round(ends * 1_000_000))
+    if by_session:
+        credential = bearer(services.user.access_token(services.user.add_session(user_id)))
+    else:
+        credential = bearer(services.user.add_key(user_id))
+    assert (await anyone.get("/v1/models", headers=credential)).headers["x-ratelimit-limit-requests"] == "500"
+    user.limits.requests_per_minute = 300
+    user.ClearField("limit_override")
+    async with asyncio.timeout(10):
+        while (await anyone.get("/v1/models", headers=credential)).headers["x-ratelimit-limit-requests"] != "300":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert ends <= time.time()
+
+
 @pytest.mark.parametrize("kind", ["key", "user"])
 async def test_revocation_arrives_within_a_second(
     client: httpx.AsyncClient, services: Services, redis: Redis, alice: str, kind: str

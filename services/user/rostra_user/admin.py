@@ -5,7 +5,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
 
@@ -13,7 +14,7 @@ from rostra_kit.errors import AppError
 from rostra_kit.logging import configure_logging
 from rostra_kit.redis import open_redis
 from rostra_user.clock import utc_now
-from rostra_user.domain import AccessChange, Limits, Page, Plan, Role
+from rostra_user.domain import AccessChange, LimitOverride, Limits, Page, Plan, Role, User
 from rostra_user.email_address import parse_email
 from rostra_user.metrics import UserMetrics
 from rostra_user.revocations import RedisRevocations
@@ -47,6 +48,8 @@ async def run(arguments: argparse.Namespace, settings: CommandSettings) -> str:
         if arguments.command == "plan":
             return await _plan(service, arguments)
         key = parse_email(arguments.email).key
+        if arguments.command == "limits":
+            return _told_override(await service.change_user_by_email(key, _override_change(arguments)))
         user = await service.change_user_by_email(key, _ACCESS[arguments.command])
         return f"{user.email}: {user.role}, {'disabled' if user.disabled else 'enabled'}"
 
@@ -64,20 +67,56 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     acts.add_parser("list", help="show all plans")
     put = acts.add_parser("set", help="create a plan or replace its limits; what is absent is not limited")
     put.add_argument("name")
-    for limit in _LIMITS:
-        put.add_argument(f"--{limit.replace('_', '-')}", type=int)
+    _add_limits(put)
     acts.add_parser("delete", help="delete a plan that nobody is on").add_argument("name")
     assign = acts.add_parser("assign", help="put an account on a plan")
     assign.add_argument("email")
     assign.add_argument("name")
+    _add_overrides(commands.add_parser("limits", help="put limits in place of a plan's, for one account and a time"))
     return parser.parse_args(words)
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(dest="act", required=True)
+    put = acts.add_parser("set", help="replace what is in place; an absent limit is the plan's")
+    put.add_argument("email")
+    put.add_argument("--until", type=_moment, required=True, help="ISO 8601, such as 2026-12-01T08:00Z; UTC by default")
+    _add_limits(put)
+    acts.add_parser("end", help="let the plan's limits apply again").add_argument("email")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for limit in _LIMITS:
+        parser.add_argument(f"--{limit.replace('_', '-')}", type=int)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _override_change(arguments: argparse.Namespace) -> AccessChange:
+    if arguments.act == "end":
+        return AccessChange(ends_override=True)
+    return AccessChange(limit_override=LimitOverride(limits=_limits(arguments), end_time=arguments.until))
+
+
+def _limits(arguments: argparse.Namespace) -> Limits:
+    return Limits(**{name: getattr(arguments, name) for name in _LIMITS})
+
+
+def _told_override(user: User) -> str:
+    override = user.limit_override
+    if override is None:
+        return f"{user.email}: the limits of {user.plan}"
+    return f"{user.email}: {_spoken(override.limits)}, until {override.end_time.isoformat()}"
 
 
 async def _plan(service: AdminService, arguments: argparse.Namespace) -> str:
     if arguments.act == "list":
         return "\n".join(_line(plan) for plan in await _all_plans(service))
     if arguments.act == "set":
-        plan = Plan(name=arguments.name, limits=Limits(**{name: getattr(arguments, name) for name in _LIMITS}))
+        plan = Plan(name=arguments.name, limits=_limits(arguments))
         await service.put_plan(plan)
         return _line(plan)
     if arguments.act == "delete":
@@ -98,8 +137,11 @@ async def _all_plans(service: AdminService) -> list[Plan]:
 
 
 def _line(plan: Plan) -> str:
-    limits = {name: getattr(plan.limits, name) for name in _LIMITS}
-    return f"{plan.name}: " + ", ".join(f"{name}={'-' if value is None else value}" for name, value in limits.items())
+    return f"{plan.name}: {_spoken(plan.limits)}"
+
+
+def _spoken(limits: Limits) -> str:
+    return ", ".join(f"{name}={'-' if value is None else value}" for name, value in asdict(limits).items())
 
 
 @asynccontextmanager

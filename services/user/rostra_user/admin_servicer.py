@@ -10,10 +10,12 @@ from typing import Any
 import grpc
 
 from rostra.user.v1 import admin_service_pb2 as pb
+from rostra.user.v1 import user_pb2
 from rostra.user.v1.admin_service_pb2_grpc import AdminServiceServicer
 from rostra_kit.context import current_caller
 from rostra_user import mapping
-from rostra_user.domain import AccessChange, AuditFilter
+from rostra_user.clock import Clock
+from rostra_user.domain import AccessChange, AuditFilter, User
 from rostra_user.service.admin import AdminService
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -24,21 +26,22 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 class AdminServicer(AdminServiceServicer):
     """Answers the RPCs of `rostra.user.v1.AdminService`."""
 
-    def __init__(self, admin: AdminService) -> None:
+    def __init__(self, admin: AdminService, *, clock: Clock) -> None:
         self._admin = admin
+        self._clock = clock
 
     async def ListUsers(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
         """List accounts."""
         await self._admin.authorize(current_caller(), "ListUsers")
         page = mapping.page_from_proto(request.page)
         users, has_more = await self._admin.list_users(page, email_prefix=request.email_prefix)
-        return pb.ListUsersResponse(users=map(mapping.user_to_proto, users), has_more=has_more)
+        return pb.ListUsersResponse(users=map(self._to_proto, users), has_more=has_more)
 
     async def GetAnyUser(self, request: pb.GetAnyUserRequest, context: Context) -> pb.GetAnyUserResponse:
         """Get an account."""
         await self._admin.authorize(current_caller(), "GetAnyUser", user_id=request.user_id)
         user = await self._admin.get_user(request.user_id)
-        return pb.GetAnyUserResponse(user=mapping.user_to_proto(user))
+        return pb.GetAnyUserResponse(user=self._to_proto(user))
 
     async def UpdateAnyUser(self, request: pb.UpdateAnyUserRequest, context: Context) -> pb.UpdateAnyUserResponse:
         """Change what an account may do."""
@@ -48,9 +51,13 @@ class AdminServicer(AdminServiceServicer):
             role=mapping.role_from_proto(request.role),
             plan=request.plan if request.HasField("plan") else None,
             disabled=request.disabled if request.HasField("disabled") else None,
+            limit_override=mapping.override_from_proto(request.limit_override)
+            if request.HasField("limit_override")
+            else None,
+            ends_override=request.end_limit_override,
         )
         user = await self._admin.change_user(request.user_id, change, actor_id=caller.user_id)
-        return pb.UpdateAnyUserResponse(user=mapping.user_to_proto(user))
+        return pb.UpdateAnyUserResponse(user=self._to_proto(user))
 
     async def ListPlans(self, request: pb.ListPlansRequest, context: Context) -> pb.ListPlansResponse:
         """List plans."""
@@ -92,3 +99,6 @@ class AdminServicer(AdminServiceServicer):
             end=mapping.optional_moment(request, "end_time"),
         )
         return pb.ListAllUsageResponse(buckets=map(mapping.bucket_to_proto, buckets))
+
+    def _to_proto(self, user: User) -> user_pb2.User:
+        return mapping.user_to_proto(user, now=self._clock())

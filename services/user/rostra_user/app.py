@@ -117,6 +117,7 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
                 clock=clock,
             ),
             usage=UsageService(usage=usage, clock=clock),
+            clock=clock,
         )
         admin_servicer = AdminServicer(
             AdminService(
@@ -126,7 +127,8 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
                 audit=audit,
                 revocations=revocations,
                 clock=clock,
-            )
+            ),
+            clock=clock,
         )
         for name, turn, pause_seconds in (
             ("signing_keys", keys.reload, settings.sessions.signing_keys_reload_seconds),

@@ -1,6 +1,6 @@
 """What the user service knows: accounts, sessions, API keys, limits and usage. Plain values, no I/O."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -57,19 +57,39 @@ class Limits:
     concurrent_streams: int | None = None
     budget_micros_per_month: int | None = None
 
+    def overridden_by(self, override: "LimitOverride | None") -> "Limits":
+        """Return these limits, but where the override says others."""
+        if override is None:
+            return self
+        return replace(self, **{name: limit for name, limit in asdict(override.limits).items() if limit is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOverride:
+    """What is in place of a plan's limits, for one user and until `end_time`; `None` leaves the plan's."""
+
+    limits: Limits
+    end_time: datetime
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account as its owner sees it. `limits` are those of the plan."""
+    """An account as its owner sees it. `plan_limits` are those of the plan; the override may have ended."""
 
     id: str
     email: str
     name: str
     role: Role
     plan: str
-    limits: Limits
+    plan_limits: Limits
     create_time: datetime
     disabled: bool = False
+    limit_override: LimitOverride | None = None
+
+    def override_at(self, now: datetime) -> LimitOverride | None:
+        """Return the override that has not ended."""
+        override = self.limit_override
+        return override if override is not None and now < override.end_time else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +102,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessChange:
-    """What an administrator changes in an account; `None` keeps what is there."""
+    """What an administrator changes in an account; `None` keeps what is there, `ends_override` removes the override."""
 
     role: Role | None = None
     plan: str | None = None
     disabled: bool | None = None
+    limit_override: LimitOverride | None = None
+    ends_override: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,11 +216,12 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whom a credential stands for; `key_limits` and `expire_time` are an API key's own."""
+    """Whom a credential stands for, until `limits_end_time`; `key_limits` and `expire_time` are an API key's own."""
 
     user_id: str
     role: Role
     user_limits: Limits
+    limits_end_time: datetime | None = None
     session_id: str = ""
     api_key_id: str = ""
     key_limits: Limits | None = None

@@ -9,7 +9,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rostra.common.v1 import caller_pb2, page_pb2
 from rostra.user.v1 import api_key_pb2, audit_event_pb2, plan_pb2, session_pb2, usage_pb2, user_pb2
 from rostra_kit.errors import InvalidArgumentError
-from rostra_user.domain import ApiKey, AuditEvent, Identity, Limits, Page, Plan, Role, UsageBucket, User
+from rostra_user.domain import (
+    ApiKey,
+    AuditEvent,
+    Identity,
+    LimitOverride,
+    Limits,
+    Page,
+    Plan,
+    Role,
+    UsageBucket,
+    User,
+)
 from rostra_user.service.tokens import SessionTokens
 from rostra_user.times import to_datetime, to_timestamp
 
@@ -20,18 +31,28 @@ _DEFAULT_PAGE_SIZE = 20
 _LARGEST_PAGE_SIZE = 100
 
 
-def user_to_proto(user: User) -> user_pb2.User:
-    """Return the account's message."""
+def user_to_proto(user: User, *, now: datetime) -> user_pb2.User:
+    """Return the account's message, with the limits that apply now."""
+    override = user.override_at(now)
     return user_pb2.User(
         id=user.id,
         email=user.email,
         name=user.name,
         role=_ROLES[user.role],
         plan=user.plan,
-        limits=limits_to_proto(user.limits),
+        limits=limits_to_proto(user.plan_limits.overridden_by(override)),
+        limit_override=None if override is None else _override_to_proto(override),
         create_time=to_timestamp(user.create_time),
         disabled=user.disabled,
     )
+
+
+def override_from_proto(override: user_pb2.LimitOverride) -> LimitOverride:
+    """Return what a message puts in place of a plan's limits; without an end it raises `InvalidArgumentError`."""
+    end_time = optional_moment(override, "end_time")
+    if end_time is None:
+        raise InvalidArgumentError("An override needs an end.", param="end_time")
+    return LimitOverride(limits=limits_from_proto(override.limits), end_time=end_time)
 
 
 def role_from_proto(role: caller_pb2.Role) -> Role | None:
@@ -148,6 +169,10 @@ def optional_moment(message: Message, field: str) -> datetime | None:
         return to_datetime(getattr(message, field))
     except ValueError as error:
         raise InvalidArgumentError(f"'{field}' is no moment that can be.", param=field) from error
+
+
+def _override_to_proto(override: LimitOverride) -> user_pb2.LimitOverride:
+    return user_pb2.LimitOverride(limits=limits_to_proto(override.limits), end_time=to_timestamp(override.end_time))
 
 
 def _duration(span: timedelta) -> Duration:

@@ -16,6 +16,7 @@ from rostra.user.v1.user_service_pb2_grpc import UserServiceServicer
 from rostra_kit.context import current_caller
 from rostra_kit.errors import InvalidArgumentError
 from rostra_user import mapping
+from rostra_user.clock import Clock
 from rostra_user.service.accounts import AccountService, ChangeRequest
 from rostra_user.service.api_keys import ApiKeyService
 from rostra_user.service.sessions import SessionService
@@ -30,12 +31,19 @@ class UserServicer(UserServiceServicer):
     """Answers the RPCs of `rostra.user.v1.UserService`."""
 
     def __init__(
-        self, *, accounts: AccountService, sessions: SessionService, api_keys: ApiKeyService, usage: UsageService
+        self,
+        *,
+        accounts: AccountService,
+        sessions: SessionService,
+        api_keys: ApiKeyService,
+        usage: UsageService,
+        clock: Clock,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._api_keys = api_keys
         self._usage = usage
+        self._clock = clock
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: Context) -> pb.CreateUserResponse:
         """Register an account and sign it in."""
@@ -45,12 +53,16 @@ class UserServicer(UserServiceServicer):
             name=request.name,
             invitation_code=request.invitation_code,
         )
-        return pb.CreateUserResponse(user=mapping.user_to_proto(user), tokens=mapping.tokens_to_proto(tokens))
+        return pb.CreateUserResponse(
+            user=mapping.user_to_proto(user, now=self._clock()), tokens=mapping.tokens_to_proto(tokens)
+        )
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.CreateSessionResponse:
         """Sign in."""
         user, tokens = await self._sessions.sign_in(request.email, request.password)
-        return pb.CreateSessionResponse(user=mapping.user_to_proto(user), tokens=mapping.tokens_to_proto(tokens))
+        return pb.CreateSessionResponse(
+            user=mapping.user_to_proto(user, now=self._clock()), tokens=mapping.tokens_to_proto(tokens)
+        )
 
     async def RefreshSession(self, request: pb.RefreshSessionRequest, context: Context) -> pb.RefreshSessionResponse:
         """Exchange a refresh token for new tokens."""
@@ -77,19 +89,24 @@ class UserServicer(UserServiceServicer):
     ) -> pb.GetSessionCallerResponse:
         """Get whom a live session stands for."""
         identity = await self._sessions.identify(request.session_id)
-        return pb.GetSessionCallerResponse(caller=mapping.caller_to_proto(identity))
+        return pb.GetSessionCallerResponse(
+            caller=mapping.caller_to_proto(identity),
+            limits_end_time=mapping.optional_to_timestamp(identity.limits_end_time),
+        )
 
     async def GetApiKeyCaller(self, request: pb.GetApiKeyCallerRequest, context: Context) -> pb.GetApiKeyCallerResponse:
         """Get whom a live API key stands for."""
         identity = await self._api_keys.identify(request.secret_sha256)
         return pb.GetApiKeyCallerResponse(
-            caller=mapping.caller_to_proto(identity), expire_time=mapping.optional_to_timestamp(identity.expire_time)
+            caller=mapping.caller_to_proto(identity),
+            expire_time=mapping.optional_to_timestamp(identity.expire_time),
+            limits_end_time=mapping.optional_to_timestamp(identity.limits_end_time),
         )
 
     async def GetUser(self, request: pb.GetUserRequest, context: Context) -> pb.GetUserResponse:
         """Get the caller's account."""
         user = await self._accounts.get(current_caller().user_id)
-        return pb.GetUserResponse(user=mapping.user_to_proto(user))
+        return pb.GetUserResponse(user=mapping.user_to_proto(user, now=self._clock()))
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: Context) -> pb.UpdateUserResponse:
         """Change the caller's account."""
@@ -101,7 +118,7 @@ class UserServicer(UserServiceServicer):
             current_password=request.current_password,
         )
         user = await self._accounts.change(caller.user_id, change, session_id=caller.session_id)
-        return pb.UpdateUserResponse(user=mapping.user_to_proto(user))
+        return pb.UpdateUserResponse(user=mapping.user_to_proto(user, now=self._clock()))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Context) -> pb.DeleteUserResponse:
         """Delete the caller's account and all that they stored."""

@@ -25,7 +25,7 @@ async def test_created_account_reads_back_whole(store: SqlAccountStore) -> None:
     assert (await store.get(account.user_id)).user == user
     assert (user.id, user.email, user.name) == (account.user_id, account.email.text, account.name)
     assert (user.role, user.plan, user.create_time) == (Role.USER, "default", NOW)
-    assert user.limits == Limits(requests_per_minute=600, tokens_per_minute=500_000, concurrent_streams=50)
+    assert user.plan_limits == Limits(requests_per_minute=600, tokens_per_minute=500_000, concurrent_streams=50)
 
 
 async def test_account_is_found_by_its_address_exactly(store: SqlAccountStore) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rostra.user.v1 import admin_service_pb2 as pb
 from rostra.user.v1 import plan_pb2
 from rostra.user.v1 import user_service_pb2 as user_pb
 from rostra.user.v1.admin_service_pb2_grpc import AdminServiceStub
+from rostra.user.v1.user_pb2 import LimitOverride
 from rostra.user.v1.user_service_pb2_grpc import UserServiceStub
 from rostra_kit.client import ServiceClient
 from rostra_kit.context import RequestContext, set_current_request
@@ -227,3 +229,56 @@ async def test_administrators_do_not_demote_themselves(admin: ServiceClient[Any]
     for change in ({"role": Role.ROLE_USER}, {"disabled": True}):
         with pytest.raises(ConflictError):
             await admin.call(admin.stub.UpdateAnyUser, pb.UpdateAnyUserRequest(user_id=root, **change))
+
+
+async def test_override_is_told_recorded_and_ends_by_itself(
+    client: UserClient, admin: ServiceClient[Any], root: str, clock: SettableClock
+) -> None:
+    call_as_nobody()
+    alice = (await register(client)).user
+    call_as(root)
+    override = LimitOverride(limits=Limits(requests_per_minute=9000))
+    override.end_time.FromDatetime(clock.now + timedelta(minutes=5))
+    change = pb.UpdateAnyUserRequest(user_id=alice.id, limit_override=override)
+    during = (await admin.call(admin.stub.UpdateAnyUser, change)).user
+    assert (during.limits.requests_per_minute, during.limit_override) == (9000, override)
+    assert during.limits.tokens_per_minute == alice.limits.tokens_per_minute
+    (event,) = [each for each in await audit(admin, user_id=alice.id) if each.event == "account_changed"]
+    until = override.end_time.ToDatetime(UTC).isoformat()
+    assert (event.actor_id, event.detail) == (
+        root,
+        f"limit_override: none -> {{requests_per_minute=9000}} until {until}",
+    )
+    call_as(alice.id)
+    get = user_pb.GetUserRequest()
+    assert (await client.call(client.stub.GetUser, get)).user.limits.requests_per_minute == 9000
+    clock.advance(minutes=5)
+    after = (await client.call(client.stub.GetUser, get)).user
+    assert (after.limits, after.HasField("limit_override")) == (alice.limits, False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "param"),
+    [
+        (Limits(), 5, "limit_override.limits"),
+        (Limits(requests_per_minute=0), 5, "limit_override.limits.requests_per_minute"),
+        (Limits(requests_per_minute=5), 0, "limit_override.ends_at"),
+    ],
+)
+async def test_impossible_override_is_refused(
+    client: UserClient,
+    admin: ServiceClient[Any],
+    root: str,
+    clock: SettableClock,
+    limits: Limits,
+    seconds: int,
+    param: str,
+) -> None:
+    alice = (await register(client)).user
+    call_as(root)
+    override = LimitOverride(limits=limits)
+    override.end_time.FromDatetime(clock.now + timedelta(seconds=seconds))
+    change = pb.UpdateAnyUserRequest(user_id=alice.id, limit_override=override)
+    with pytest.raises(InvalidArgumentError) as refused:
+        await admin.call(admin.stub.UpdateAnyUser, change)
+    assert refused.value.param == param

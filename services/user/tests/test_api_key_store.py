@@ -31,7 +31,7 @@ async def test_key_is_found_by_its_digest_with_both_limits(store: SqlApiKeyStore
     identity = await store.identify(digest, NOW)
     assert identity is not None
     assert (identity.user_id, identity.api_key_id, identity.session_id) == (user.id, api_key.id, "")
-    assert (identity.user_limits, identity.key_limits) == (user.limits, limits)
+    assert (identity.user_limits, identity.key_limits) == (user.plan_limits, limits)
     assert identity.expire_time == api_key.expire_time
 
 

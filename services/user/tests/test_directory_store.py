@@ -1,18 +1,23 @@
 import asyncio
+import secrets
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import func, select
 
 from rostra_kit.ids import new_id
-from rostra_user.domain import AccessChange, AuditFilter, Limits, Page, Plan, Role
+from rostra_user.domain import AccessChange, AuditFilter, LimitOverride, Limits, Page, Plan, Role
 from rostra_user.errors import InvalidCredentialsError, PlanInUseError, PlanNotFoundError, UserNotFoundError
+from rostra_user.sql.accounts import SqlAccountStore
 from rostra_user.sql.api_keys import SqlApiKeyStore
 from rostra_user.sql.audit_events import SqlAuditStore
 from rostra_user.sql.database import Database
 from rostra_user.sql.directory import SqlUserDirectory
 from rostra_user.sql.plans import SqlPlanStore
 from rostra_user.sql.sessions import SqlSessionStore
-from rostra_user.testing.records import NOW, a_session, a_stored_user, an_api_key, an_email
+from rostra_user.sql.tables import limit_overrides
+from rostra_user.testing.records import HASH, NOW, a_session, a_stored_user, an_api_key, an_email
 from services.user.tests.test_audit_store import an_audit_event
 
 
@@ -58,7 +63,7 @@ async def test_change_is_stored_and_told_once(directory: SqlUserDirectory, datab
     for _ in range(2):
         before, after = await directory.change(user.id, change, describe=partial(told, user.id))
     assert before == after
-    assert (after.role, after.plan, after.limits, after.disabled) == (
+    assert (after.role, after.plan, after.plan_limits, after.disabled) == (
         Role.ADMIN,
         plan,
         Limits(requests_per_minute=7),
@@ -119,3 +124,40 @@ async def test_plan_with_users_stays(plans: SqlPlanStore, directory: SqlUserDire
     await plans.delete(name, audit=told(user.id))
     with pytest.raises(PlanNotFoundError):
         await plans.delete(name, audit=told(user.id))
+
+
+async def test_override_is_in_place_of_the_plans_limits_until_its_end(
+    directory: SqlUserDirectory, database: Database
+) -> None:
+    plan = await a_plan(SqlPlanStore(database), requests_per_minute=7, tokens_per_minute=100)
+    user = await a_stored_user(database)
+    await directory.change(user.id, AccessChange(plan=plan), describe=partial(told, user.id))
+    sessions, keys, end = SqlSessionStore(database), SqlApiKeyStore(database), NOW + timedelta(minutes=1)
+    session, key, digest = a_session(user.id), an_api_key(user.id), secrets.token_bytes(32)
+    await sessions.create(session, password_hash=HASH)
+    await keys.create(key, secret_digest=digest, live_limit=5)
+    for requests in (1, 2000):  # the second is in place of the first
+        override = LimitOverride(limits=Limits(requests_per_minute=requests, concurrent_streams=3), end_time=end)
+        change = AccessChange(limit_override=override)
+        _, after = await directory.change(user.id, change, describe=partial(told, user.id))
+        assert after.limit_override == override
+    during = Limits(requests_per_minute=2000, tokens_per_minute=100, concurrent_streams=3)
+    for moment, limits, until in (
+        (end - timedelta(microseconds=1), during, end),
+        (end, Limits(requests_per_minute=7, tokens_per_minute=100), None),
+    ):
+        for identity in (await sessions.identify(session.id, moment), await keys.identify(digest, moment)):
+            assert identity is not None
+            assert (identity.user_limits, identity.limits_end_time) == (limits, until)
+    _, after = await directory.change(user.id, AccessChange(ends_override=True), describe=partial(told, user.id))
+    assert after.limit_override is None
+    assert (await sessions.identify(session.id, NOW)).user_limits.requests_per_minute == 7
+
+
+async def test_override_goes_with_its_account(directory: SqlUserDirectory, database: Database) -> None:
+    user = await a_stored_user(database)
+    override = LimitOverride(limits=Limits(requests_per_minute=1), end_time=NOW + timedelta(days=1))
+    await directory.change(user.id, AccessChange(limit_override=override), describe=partial(told, user.id))
+    assert await SqlAccountStore(database).delete(user.id, NOW)
+    left = select(func.count()).select_from(limit_overrides).where(limit_overrides.c.user_id == user.id)
+    assert (await database.row(left))["count_1"] == 0

@@ -82,8 +82,8 @@ async def test_live_session_stands_for_its_user(store: SqlSessionStore, database
     identity = await store.identify(session.id, NOW)
     assert identity is not None
     assert (identity.user_id, identity.session_id, identity.api_key_id) == (user.id, session.id, "")
-    assert (identity.role, identity.user_limits, identity.key_limits) == (Role.USER, user.limits, None)
-    assert user.limits != Limits()
+    assert (identity.role, identity.user_limits, identity.key_limits) == (Role.USER, user.plan_limits, None)
+    assert user.plan_limits != Limits()
 
 
 async def test_ended_or_expired_session_stands_for_nobody(store: SqlSessionStore, database: Database) -> None:

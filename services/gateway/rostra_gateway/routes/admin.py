@@ -54,10 +54,15 @@ async def get_user(user_id: UserId, clients: CurrentClients) -> AdministeredUser
 
 @router.patch("/users/{user_id}", openapi_extra=request_body(UpdateUserRequest, required=False))
 async def update_user(user_id: UserId, request: Request, clients: CurrentClients) -> AdministeredUser:
-    """Change an account's role or plan, or close it to its user; this holds on every gateway within a second."""
+    """Change an account's role, plan or limits, or close it to its user; it holds on every gateway within a second."""
     body = validate(UpdateUserRequest, await read_small_json(request))
     change = pb.UpdateAnyUserRequest(
-        user_id=user_id, role=role_to_proto(body.role), plan=body.plan, disabled=body.disabled
+        user_id=user_id,
+        role=role_to_proto(body.role),
+        plan=body.plan,
+        disabled=body.disabled,
+        limit_override=body.limit_override.to_proto() if body.limit_override else None,
+        end_limit_override=body.ends_override,
     )
     answer = await clients.admin.call(clients.admin.stub.UpdateAnyUser, change)
     return AdministeredUser.from_proto(answer.user)

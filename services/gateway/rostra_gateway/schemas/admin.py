@@ -1,7 +1,9 @@
 """What administrators see and change."""
 
+import math
 from typing import Literal, Self
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from rostra.common.v1.caller_pb2 import Role
@@ -37,6 +39,24 @@ class AllUsageQuery(UsageQuery):
     user_id: str = Field("", max_length=128, pattern=_ID, description="One user's; everybody's when absent.")
 
 
+class LimitOverride(BaseModel):
+    """What is in place of a plan's limits, for one account and until a moment; an absent limit is the plan's."""
+
+    model_config = ConfigDict(extra="forbid")
+    limits: LimitsRequest
+    ends_at: Seconds
+
+    @classmethod
+    def from_proto(cls, override: user_pb2.LimitOverride) -> Self:
+        """Return the override as administrators see it; a part of a second counts as a whole one."""
+        limits = LimitsRequest(**Limits.from_proto(override.limits).model_dump())
+        return cls(limits=limits, ends_at=math.ceil(override.end_time.ToMicroseconds() / 1_000_000))
+
+    def to_proto(self) -> user_pb2.LimitOverride:
+        """Return the same for the services behind."""
+        return user_pb2.LimitOverride(limits=self.limits.to_proto(), end_time=Timestamp(seconds=self.ends_at))
+
+
 class UpdateUserRequest(BaseModel):
     """The body of `PATCH /v1/admin/users/{user_id}`: what is absent stays as it is."""
 
@@ -44,17 +64,27 @@ class UpdateUserRequest(BaseModel):
     role: Literal["user", "admin"] | None = None
     plan: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
     disabled: StrictBool | None = Field(None, description="Whether the account is closed to its user.")
+    limit_override: LimitOverride | None = Field(
+        None, description="What is to be in place of the plan's limits; `null` lets those apply again."
+    )
+
+    @property
+    def ends_override(self) -> bool:
+        """Tell whether the plan's limits are to apply again."""
+        return "limit_override" in self.model_fields_set and self.limit_override is None
 
 
 class AdministeredUser(User, Element):
     """An account, as administrators see it."""
 
     disabled: bool
+    limit_override: LimitOverride | None
 
     @classmethod
     def from_proto(cls, user: user_pb2.User) -> Self:
         """Return the account as administrators see it."""
-        return cls(**User.from_proto(user).model_dump(), disabled=user.disabled)
+        override = LimitOverride.from_proto(user.limit_override) if user.HasField("limit_override") else None
+        return cls(**User.from_proto(user).model_dump(), disabled=user.disabled, limit_override=override)
 
 
 class PutPlanRequest(BaseModel):

@@ -13,7 +13,7 @@ _MICROS = 1_000_000
 
 
 class LimitsRequest(BaseModel):
-    """What an API key, beside its account, or each account on a plan may use; absent where it is not to be limited."""
+    """What an API key, an account on a plan, or one account for a time may use; absent where that is not said."""
 
     model_config = ConfigDict(extra="forbid")
     requests_per_minute: Count | None = Field(None, description="API requests in any minute.")

@@ -17,6 +17,7 @@ from rostra_user.domain import (
     AuditFilter,
     AuditKind,
     AuditOutcome,
+    LimitOverride,
     Limits,
     Page,
     Plan,
@@ -89,9 +90,10 @@ class AdminService:
 
         Raises:
             UserNotFoundError: There is no such account.
-            InvalidArgumentError: There is no such plan.
+            InvalidArgumentError: There is no such plan, or the override says nothing, or ends in the past.
             ConflictError: Administrators neither demote nor disable themselves: somebody shall be left.
         """
+        self._check_override(change.limit_override)
         if actor_id == user_id and (change.role is not None or change.disabled is not None):
             raise ConflictError("Another administrator has to change your own role or access.")
         try:
@@ -105,7 +107,9 @@ class AdminService:
         Raises:
             UserNotFoundError: There is no such account.
             PlanNotFoundError: There is no such plan.
+            InvalidArgumentError: The override says nothing, or ends in the past.
         """
+        self._check_override(change.limit_override)
         user = await self._directory.find(email_key)
         if user is None:
             raise UserNotFoundError
@@ -154,6 +158,15 @@ class AdminService:
             raise InvalidArgumentError("At most 366 days can be summed at once.", param="start_time")
         return await self._usage.sum_by_day(user_id or None, start=start, end=end)
 
+    def _check_override(self, override: LimitOverride | None) -> None:
+        if override is None:
+            return
+        if override.limits == Limits():
+            raise InvalidArgumentError("An override names at least one limit.", param="limit_override.limits")
+        _check_limits(override.limits, param="limit_override.limits")
+        if override.end_time <= self._clock():
+            raise InvalidArgumentError("An override ends in the future.", param="limit_override.ends_at")
+
     async def _is_admin(self, user_id: str) -> bool:
         try:
             user = await self._directory.get(user_id)
@@ -182,17 +195,22 @@ class AdminService:
             await self._revocations.publish(Revocation("plan", plan.name))
 
 
-def _check_limits(limits: Limits) -> None:
+def _check_limits(limits: Limits, *, param: str = "limits") -> None:
     for field in fields(limits):
         limit = getattr(limits, field.name)
         if limit is not None and not 1 <= limit <= _LARGEST_LIMIT:
-            raise InvalidArgumentError("A limit is at least 1, and no more than 2^53.", param=f"limits.{field.name}")
+            raise InvalidArgumentError("A limit is at least 1, and no more than 2^53.", param=f"{param}.{field.name}")
 
 
 def _differences(before: User, after: User) -> str:
     told = {"role": (before.role, after.role), "plan": (before.plan, after.plan)}
     told |= {"disabled": (str(before.disabled).lower(), str(after.disabled).lower())}
+    told |= {"limit_override": (_override(before.limit_override), _override(after.limit_override))}
     return ", ".join(f"{name}: {old} -> {new}" for name, (old, new) in told.items() if old != new)
+
+
+def _override(override: LimitOverride | None) -> str:
+    return "none" if override is None else f"{_spoken(override.limits)} until {override.end_time.isoformat()}"
 
 
 def _spoken(limits: Limits) -> str:

@@ -12,8 +12,8 @@ from rostra_user.errors import ApiKeyNotFoundError, TooManyApiKeysError, UserNot
 from rostra_user.sql.audit_events import add_events
 from rostra_user.sql.database import Database
 from rostra_user.sql.pages import page_of
-from rostra_user.sql.rows import limit_columns, limits_of
-from rostra_user.sql.tables import api_keys, plans, users
+from rostra_user.sql.rows import OVERRIDE_COLUMNS, limit_columns, limits_of, override_holds, override_of
+from rostra_user.sql.tables import api_keys, limit_overrides, plans, users
 
 _EXPIRED_KEYS_STAY = timedelta(days=30)
 
@@ -73,9 +73,11 @@ class SqlApiKeyStore:
                 users.c.role,
                 *limit_columns(plans, prefix="plan_"),
                 *limit_columns(api_keys, prefix="key_"),
+                *OVERRIDE_COLUMNS,
             )
             .join(users, users.c.id == api_keys.c.user_id)
             .join(plans, plans.c.name == users.c.plan)
+            .outerjoin(limit_overrides, override_holds(now))
             .where(api_keys.c.secret_digest == secret_digest, _is_live(now), users.c.disabled.is_(False))
         )
         row = await self._database.row(statement)
@@ -105,10 +107,12 @@ def _api_key(row: RowMapping) -> ApiKey:
 
 
 def _identity(row: RowMapping) -> Identity:
+    override = override_of(row)
     return Identity(
         user_id=row["user_id"],
         role=Role(row["role"]),
-        user_limits=limits_of(row, prefix="plan_"),
+        user_limits=limits_of(row, prefix="plan_").overridden_by(override),
+        limits_end_time=override.end_time if override else None,
         api_key_id=row["id"],
         key_limits=limits_of(row, prefix="key_"),
         expire_time=row["expire_time"],

@@ -1,8 +1,9 @@
 """All accounts, as administrators see them, on SQL."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rostra_user.domain import AccessChange, AuditEvent, Page, User
@@ -11,7 +12,7 @@ from rostra_user.sql.audit_events import add_events
 from rostra_user.sql.database import Database
 from rostra_user.sql.pages import page_of
 from rostra_user.sql.rows import ACCOUNTS, user_of
-from rostra_user.sql.tables import plans, sessions, users
+from rostra_user.sql.tables import limit_overrides, plans, sessions, users
 
 # Greater than every character that an address can have.
 _LAST_CHARACTER = "\U0010ffff"
@@ -58,6 +59,7 @@ class SqlUserDirectory:
             before = await _read(connection, user_id)
             if values := await _values(connection, change):
                 await connection.execute(update(users).where(own).values(values))
+            await _override(connection, user_id, change)
             if change.disabled:
                 await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             after = await _read(connection, user_id)
@@ -70,6 +72,15 @@ class SqlUserDirectory:
 
 async def _read(connection: AsyncConnection, user_id: str) -> User:
     return user_of((await connection.execute(ACCOUNTS.where(users.c.id == user_id))).mappings().one())
+
+
+async def _override(connection: AsyncConnection, user_id: str, change: AccessChange) -> None:
+    override = change.limit_override
+    if override is not None or change.ends_override:
+        await connection.execute(delete(limit_overrides).where(limit_overrides.c.user_id == user_id))
+    if override is not None:
+        values = {"user_id": user_id, "end_time": override.end_time, **asdict(override.limits)}
+        await connection.execute(insert(limit_overrides).values(values))
 
 
 async def _values(connection: AsyncConnection, change: AccessChange) -> dict[str, object]:

@@ -9,8 +9,8 @@ from rostra_user.domain import AuditEvent, Identity, Role, Session
 from rostra_user.errors import InvalidCredentialsError
 from rostra_user.sql.audit_events import add_events
 from rostra_user.sql.database import Database
-from rostra_user.sql.rows import limits_of, session_row
-from rostra_user.sql.tables import plans, sessions, users
+from rostra_user.sql.rows import OVERRIDE_COLUMNS, limits_of, override_holds, override_of, session_row
+from rostra_user.sql.tables import limit_overrides, plans, sessions, users
 
 
 class SqlSessionStore:
@@ -64,14 +64,20 @@ class SqlSessionStore:
     async def identify(self, session_id: str, now: datetime) -> Identity | None:
         """See `SessionStore.identify`."""
         statement = (
-            select(users.c.id.label("user_id"), users.c.role, *plans.c)
+            select(users.c.id.label("user_id"), users.c.role, *plans.c, *OVERRIDE_COLUMNS)
             .join(users, users.c.id == sessions.c.user_id)
             .join(plans, plans.c.name == users.c.plan)
+            .outerjoin(limit_overrides, override_holds(now))
             .where(sessions.c.id == session_id, sessions.c.expire_time > now, users.c.disabled.is_(False))
         )
         row = await self._database.row(statement)
         if row is None:
             return None
+        override = override_of(row)
         return Identity(
-            user_id=row["user_id"], role=Role(row["role"]), user_limits=limits_of(row), session_id=session_id
+            user_id=row["user_id"],
+            role=Role(row["role"]),
+            user_limits=limits_of(row).overridden_by(override),
+            limits_end_time=override.end_time if override else None,
+            session_id=session_id,
         )

@@ -59,6 +59,17 @@ users = Table(
     **TABLE_OPTIONS,
 )
 
+# What is in place of a plan's limits, one row per user; it may have ended.
+limit_overrides = Table(
+    "limit_overrides",
+    metadata,
+    Column("user_id", String(ID_LENGTH), primary_key=True),
+    Column("end_time", UtcDateTime, nullable=False),
+    *_limits(),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_limit_overrides_user", ondelete="CASCADE"),
+    **TABLE_OPTIONS,
+)
+
 sessions = Table(
     "sessions",
     metadata,

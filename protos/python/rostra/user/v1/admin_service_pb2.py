@@ -31,7 +31,7 @@ from rostra.user.v1 import usage_pb2 as rostra_dot_user_dot_v1_dot_usage__pb2
 from rostra.user.v1 import user_pb2 as rostra_dot_user_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rostra/user/v1/admin_service.proto\x12\x0erostra.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1drostra/common/v1/caller.proto\x1a\x1brostra/common/v1/page.proto\x1a rostra/user/v1/audit_event.proto\x1a\x19rostra/user/v1/plan.proto\x1a\x1arostra/user/v1/usage.proto\x1a\x19rostra/user/v1/user.proto\"U\n\x10ListUsersRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\x12\x14\n\x0c\x65mail_prefix\x18\x02 \x01(\t\"J\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.rostra.user.v1.User\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"$\n\x11GetAnyUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x12GetAnyUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.User\"\x8d\x01\n\x14UpdateAnyUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.rostra.common.v1.Role\x12\x11\n\x04plan\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05_planB\x0b\n\t_disabled\";\n\x15UpdateAnyUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.User\"?\n\x10ListPlansRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\"J\n\x11ListPlansResponse\x12#\n\x05plans\x18\x01 \x03(\x0b\x32\x14.rostra.user.v1.Plan\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"4\n\x0ePutPlanRequest\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.Plan\"5\n\x0fPutPlanResponse\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.Plan\"!\n\x11\x44\x65letePlanRequest\x12\x0c\n\x04plan\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePlanResponse\"\xc3\x01\n\x16ListAuditEventsRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x17ListAuditEventsResponse\x12\x30\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1a.rostra.user.v1.AuditEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x84\x01\n\x13ListAllUsageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"D\n\x14ListAllUsageResponse\x12,\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x1b.rostra.user.v1.UsageBucket2\xe3\x05\n\x0c\x41\x64minService\x12U\n\tListUsers\x12 .rostra.user.v1.ListUsersRequest\x1a!.rostra.user.v1.ListUsersResponse\"\x03\x90\x02\x01\x12X\n\nGetAnyUser\x12!.rostra.user.v1.GetAnyUserRequest\x1a\".rostra.user.v1.GetAnyUserResponse\"\x03\x90\x02\x01\x12\\\n\rUpdateAnyUser\x12$.rostra.user.v1.UpdateAnyUserRequest\x1a%.rostra.user.v1.UpdateAnyUserResponse\x12U\n\tListPlans\x12 .rostra.user.v1.ListPlansRequest\x1a!.rostra.user.v1.ListPlansResponse\"\x03\x90\x02\x01\x12O\n\x07PutPlan\x12\x1e.rostra.user.v1.PutPlanRequest\x1a\x1f.rostra.user.v1.PutPlanResponse\"\x03\x90\x02\x02\x12S\n\nDeletePlan\x12!.rostra.user.v1.DeletePlanRequest\x1a\".rostra.user.v1.DeletePlanResponse\x12g\n\x0fListAuditEvents\x12&.rostra.user.v1.ListAuditEventsRequest\x1a\'.rostra.user.v1.ListAuditEventsResponse\"\x03\x90\x02\x01\x12^\n\x0cListAllUsage\x12#.rostra.user.v1.ListAllUsageRequest\x1a$.rostra.user.v1.ListAllUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rostra/user/v1/admin_service.proto\x12\x0erostra.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1drostra/common/v1/caller.proto\x1a\x1brostra/common/v1/page.proto\x1a rostra/user/v1/audit_event.proto\x1a\x19rostra/user/v1/plan.proto\x1a\x1arostra/user/v1/usage.proto\x1a\x19rostra/user/v1/user.proto\"U\n\x10ListUsersRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\x12\x14\n\x0c\x65mail_prefix\x18\x02 \x01(\t\"J\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.rostra.user.v1.User\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"$\n\x11GetAnyUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x12GetAnyUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.User\"\xe0\x01\n\x14UpdateAnyUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.rostra.common.v1.Role\x12\x11\n\x04plan\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x35\n\x0elimit_override\x18\x05 \x01(\x0b\x32\x1d.rostra.user.v1.LimitOverride\x12\x1a\n\x12\x65nd_limit_override\x18\x06 \x01(\x08\x42\x07\n\x05_planB\x0b\n\t_disabled\";\n\x15UpdateAnyUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.User\"?\n\x10ListPlansRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\"J\n\x11ListPlansResponse\x12#\n\x05plans\x18\x01 \x03(\x0b\x32\x14.rostra.user.v1.Plan\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"4\n\x0ePutPlanRequest\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.Plan\"5\n\x0fPutPlanResponse\x12\"\n\x04plan\x18\x01 \x01(\x0b\x32\x14.rostra.user.v1.Plan\"!\n\x11\x44\x65letePlanRequest\x12\x0c\n\x04plan\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePlanResponse\"\xc3\x01\n\x16ListAuditEventsRequest\x12+\n\x04page\x18\x01 \x01(\x0b\x32\x1d.rostra.common.v1.PageRequest\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x17ListAuditEventsResponse\x12\x30\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1a.rostra.user.v1.AuditEvent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x84\x01\n\x13ListAllUsageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"D\n\x14ListAllUsageResponse\x12,\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x1b.rostra.user.v1.UsageBucket2\xe3\x05\n\x0c\x41\x64minService\x12U\n\tListUsers\x12 .rostra.user.v1.ListUsersRequest\x1a!.rostra.user.v1.ListUsersResponse\"\x03\x90\x02\x01\x12X\n\nGetAnyUser\x12!.rostra.user.v1.GetAnyUserRequest\x1a\".rostra.user.v1.GetAnyUserResponse\"\x03\x90\x02\x01\x12\\\n\rUpdateAnyUser\x12$.rostra.user.v1.UpdateAnyUserRequest\x1a%.rostra.user.v1.UpdateAnyUserResponse\x12U\n\tListPlans\x12 .rostra.user.v1.ListPlansRequest\x1a!.rostra.user.v1.ListPlansResponse\"\x03\x90\x02\x01\x12O\n\x07PutPlan\x12\x1e.rostra.user.v1.PutPlanRequest\x1a\x1f.rostra.user.v1.PutPlanResponse\"\x03\x90\x02\x02\x12S\n\nDeletePlan\x12!.rostra.user.v1.DeletePlanRequest\x1a\".rostra.user.v1.DeletePlanResponse\x12g\n\x0fListAuditEvents\x12&.rostra.user.v1.ListAuditEventsRequest\x1a\'.rostra.user.v1.ListAuditEventsResponse\"\x03\x90\x02\x01\x12^\n\x0cListAllUsage\x12#.rostra.user.v1.ListAllUsageRequest\x1a$.rostra.user.v1.ListAllUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,29 +59,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETANYUSERRESPONSE']._serialized_start=464
   _globals['_GETANYUSERRESPONSE']._serialized_end=520
   _globals['_UPDATEANYUSERREQUEST']._serialized_start=523
-  _globals['_UPDATEANYUSERREQUEST']._serialized_end=664
-  _globals['_UPDATEANYUSERRESPONSE']._serialized_start=666
-  _globals['_UPDATEANYUSERRESPONSE']._serialized_end=725
-  _globals['_LISTPLANSREQUEST']._serialized_start=727
-  _globals['_LISTPLANSREQUEST']._serialized_end=790
-  _globals['_LISTPLANSRESPONSE']._serialized_start=792
-  _globals['_LISTPLANSRESPONSE']._serialized_end=866
-  _globals['_PUTPLANREQUEST']._serialized_start=868
-  _globals['_PUTPLANREQUEST']._serialized_end=920
-  _globals['_PUTPLANRESPONSE']._serialized_start=922
-  _globals['_PUTPLANRESPONSE']._serialized_end=975
-  _globals['_DELETEPLANREQUEST']._serialized_start=977
-  _globals['_DELETEPLANREQUEST']._serialized_end=1010
-  _globals['_DELETEPLANRESPONSE']._serialized_start=1012
-  _globals['_DELETEPLANRESPONSE']._serialized_end=1032
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1035
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1230
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1232
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1325
-  _globals['_LISTALLUSAGEREQUEST']._serialized_start=1328
-  _globals['_LISTALLUSAGEREQUEST']._serialized_end=1460
-  _globals['_LISTALLUSAGERESPONSE']._serialized_start=1462
-  _globals['_LISTALLUSAGERESPONSE']._serialized_end=1530
-  _globals['_ADMINSERVICE']._serialized_start=1533
-  _globals['_ADMINSERVICE']._serialized_end=2272
+  _globals['_UPDATEANYUSERREQUEST']._serialized_end=747
+  _globals['_UPDATEANYUSERRESPONSE']._serialized_start=749
+  _globals['_UPDATEANYUSERRESPONSE']._serialized_end=808
+  _globals['_LISTPLANSREQUEST']._serialized_start=810
+  _globals['_LISTPLANSREQUEST']._serialized_end=873
+  _globals['_LISTPLANSRESPONSE']._serialized_start=875
+  _globals['_LISTPLANSRESPONSE']._serialized_end=949
+  _globals['_PUTPLANREQUEST']._serialized_start=951
+  _globals['_PUTPLANREQUEST']._serialized_end=1003
+  _globals['_PUTPLANRESPONSE']._serialized_start=1005
+  _globals['_PUTPLANRESPONSE']._serialized_end=1058
+  _globals['_DELETEPLANREQUEST']._serialized_start=1060
+  _globals['_DELETEPLANREQUEST']._serialized_end=1093
+  _globals['_DELETEPLANRESPONSE']._serialized_start=1095
+  _globals['_DELETEPLANRESPONSE']._serialized_end=1115
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1118
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1313
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1315
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1408
+  _globals['_LISTALLUSAGEREQUEST']._serialized_start=1411
+  _globals['_LISTALLUSAGEREQUEST']._serialized_end=1543
+  _globals['_LISTALLUSAGERESPONSE']._serialized_start=1545
+  _globals['_LISTALLUSAGERESPONSE']._serialized_end=1613
+  _globals['_ADMINSERVICE']._serialized_start=1616
+  _globals['_ADMINSERVICE']._serialized_end=2355
 # @@protoc_insertion_point(module_scope)

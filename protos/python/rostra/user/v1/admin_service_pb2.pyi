@@ -44,16 +44,20 @@ class GetAnyUserResponse(_message.Message):
     def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class UpdateAnyUserRequest(_message.Message):
-    __slots__ = ("user_id", "role", "plan", "disabled")
+    __slots__ = ("user_id", "role", "plan", "disabled", "limit_override", "end_limit_override")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    END_LIMIT_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     role: _caller_pb2.Role
     plan: str
     disabled: bool
-    def __init__(self, user_id: _Optional[str] = ..., role: _Optional[_Union[_caller_pb2.Role, str]] = ..., plan: _Optional[str] = ..., disabled: _Optional[bool] = ...) -> None: ...
+    limit_override: _user_pb2.LimitOverride
+    end_limit_override: bool
+    def __init__(self, user_id: _Optional[str] = ..., role: _Optional[_Union[_caller_pb2.Role, str]] = ..., plan: _Optional[str] = ..., disabled: _Optional[bool] = ..., limit_override: _Optional[_Union[_user_pb2.LimitOverride, _Mapping]] = ..., end_limit_override: _Optional[bool] = ...) -> None: ...
 
 class UpdateAnyUserResponse(_message.Message):
     __slots__ = ("user",)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rostra.common.v1 import caller_pb2 as rostra_dot_common_dot_v1_dot_caller__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rostra/user/v1/user.proto\x12\x0erostra.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1drostra/common/v1/caller.proto\"\xd0\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12$\n\x04role\x18\x04 \x01(\x0e\x32\x16.rostra.common.v1.Role\x12\x0c\n\x04plan\x18\x05 \x01(\t\x12(\n\x06limits\x18\x06 \x01(\x0b\x32\x18.rostra.common.v1.Limits\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rostra/user/v1/user.proto\x12\x0erostra.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1drostra/common/v1/caller.proto\"\x87\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12$\n\x04role\x18\x04 \x01(\x0e\x32\x16.rostra.common.v1.Role\x12\x0c\n\x04plan\x18\x05 \x01(\t\x12(\n\x06limits\x18\x06 \x01(\x0b\x32\x18.rostra.common.v1.Limits\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64isabled\x18\x08 \x01(\x08\x12\x35\n\x0elimit_override\x18\t \x01(\x0b\x32\x1d.rostra.user.v1.LimitOverride\"g\n\rLimitOverride\x12(\n\x06limits\x18\x01 \x01(\x0b\x32\x18.rostra.common.v1.Limits\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rostra.user.v1.user_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USER']._serialized_start=110
-  _globals['_USER']._serialized_end=318
+  _globals['_USER']._serialized_end=373
+  _globals['_LIMITOVERRIDE']._serialized_start=375
+  _globals['_LIMITOVERRIDE']._serialized_end=478
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class User(_message.Message):
-    __slots__ = ("id", "email", "name", "role", "plan", "limits", "create_time", "disabled")
+    __slots__ = ("id", "email", "name", "role", "plan", "limits", "create_time", "disabled", "limit_override")
     ID_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class User(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     id: str
     email: str
     name: str
@@ -27,4 +28,13 @@ class User(_message.Message):
     limits: _caller_pb2.Limits
     create_time: _timestamp_pb2.Timestamp
     disabled: bool
-    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[_caller_pb2.Role, str]] = ..., plan: _Optional[str] = ..., limits: _Optional[_Union[_caller_pb2.Limits, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disabled: _Optional[bool] = ...) -> None: ...
+    limit_override: LimitOverride
+    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[_caller_pb2.Role, str]] = ..., plan: _Optional[str] = ..., limits: _Optional[_Union[_caller_pb2.Limits, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disabled: _Optional[bool] = ..., limit_override: _Optional[_Union[LimitOverride, _Mapping]] = ...) -> None: ...
+
+class LimitOverride(_message.Message):
+    __slots__ = ("limits", "end_time")
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    limits: _caller_pb2.Limits
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, limits: _Optional[_Union[_caller_pb2.Limits, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -90,10 +90,12 @@ class GetSessionCallerRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ...) -> None: ...
 
 class GetSessionCallerResponse(_message.Message):
-    __slots__ = ("caller",)
+    __slots__ = ("caller", "limits_end_time")
     CALLER_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_END_TIME_FIELD_NUMBER: _ClassVar[int]
     caller: _caller_pb2.Caller
-    def __init__(self, caller: _Optional[_Union[_caller_pb2.Caller, _Mapping]] = ...) -> None: ...
+    limits_end_time: _timestamp_pb2.Timestamp
+    def __init__(self, caller: _Optional[_Union[_caller_pb2.Caller, _Mapping]] = ..., limits_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetApiKeyCallerRequest(_message.Message):
     __slots__ = ("secret_sha256",)
@@ -102,12 +104,14 @@ class GetApiKeyCallerRequest(_message.Message):
     def __init__(self, secret_sha256: _Optional[bytes] = ...) -> None: ...
 
 class GetApiKeyCallerResponse(_message.Message):
-    __slots__ = ("caller", "expire_time")
+    __slots__ = ("caller", "expire_time", "limits_end_time")
     CALLER_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_END_TIME_FIELD_NUMBER: _ClassVar[int]
     caller: _caller_pb2.Caller
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, caller: _Optional[_Union[_caller_pb2.Caller, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    limits_end_time: _timestamp_pb2.Timestamp
+    def __init__(self, caller: _Optional[_Union[_caller_pb2.Caller, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ()
