@@ -35,26 +35,46 @@ class Reservation:
 
 
 @dataclass
+class Rate:
+    """What is used of a rate, kept as the moment at which all of it is there again; `None` where nothing is used."""
+
+    limit: int
+    full_at: Fraction | None = None
+
+    def used(self, now: int) -> Fraction:
+        return Fraction(0) if self.full_at is None else max(Fraction(0), (self.full_at - now) * self.limit / PERIOD)
+
+    def use(self, amount: int, now: int) -> None:
+        """Use more, or give back."""
+        used = max(Fraction(0), self.used(now) + amount)
+        self.full_at = now + used * PERIOD / self.limit if used else None
+
+
+@dataclass
 class Model:
-    """What is used, as simply as it can be said."""
+    """What is used, as simply as it can be said; `now` is the time on the limiter's clock."""
 
     now: int = 0
-    used_requests: Fraction = Fraction(0)
-    used_tokens: Fraction = Fraction(0)
+    requests: Rate = field(default_factory=lambda: Rate(REQUESTS))
+    tokens: Rate = field(default_factory=lambda: Rate(TOKENS))
     spent: int = SPENT_BEFORE
     reservations: list[Reservation] = field(default_factory=list)
 
-    def advance(self, seconds: int) -> None:
-        self.now += seconds
-        self.used_requests = max(Fraction(0), self.used_requests - Fraction(REQUESTS * seconds, PERIOD))
-        self.used_tokens = max(Fraction(0), self.used_tokens - Fraction(TOKENS * seconds, PERIOD))
+    def look_at_slots(self) -> None:
+        """Let slots lapse whose time is over: when somebody looks, so that none comes back if the clock is set back."""
         for reservation in self.reservations:
             if reservation.lapses_at <= self.now:
-                reservation.has_slot = reservation.has_money = False
+                reservation.has_slot = False
+
+    def look_at_money(self) -> None:
+        """Let holds of money lapse whose time is over."""
+        for reservation in self.reservations:
+            if reservation.lapses_at <= self.now:
+                reservation.has_money = False
 
     def forget(self) -> None:
         """Lose what a limiter remembers; the ledger knows what was spent."""
-        self.used_requests = self.used_tokens = Fraction(0)
+        self.requests.full_at = self.tokens.full_at = None
         for reservation in self.reservations:
             reservation.is_known = reservation.has_slot = reservation.has_money = False
 
@@ -62,8 +82,8 @@ class Model:
         slots = sum(reservation.has_slot for reservation in self.reservations)
         held = sum(reservation.money for reservation in self.reservations if reservation.has_money)
         free = (
-            floor(REQUESTS - self.used_requests),
-            floor(TOKENS - self.used_tokens),
+            floor(REQUESTS - self.requests.used(self.now)),
+            floor(TOKENS - self.tokens.used(self.now)),
             SLOTS - slots,
             BUDGET - self.spent - held,
         )
@@ -125,13 +145,15 @@ class LimiterSchedule(RuleBasedStateMachine):
     @rule(tokens=st.integers(1, 1500), money=st.integers(1, 30))
     def reserve(self, tokens: int, money: int) -> None:
         claims = self.claims(tokens=tokens, money=money)
+        self.model.look_at_slots()
+        self.model.look_at_money()
         short = self.model.short(tokens, money)
         call = self.limiter.reserve(claims, reservation_id=uuid4().hex, hold_seconds=HOLD)
         outcome = self.runner.run(call)
         if isinstance(outcome, Grant):
             assert not short
-            self.model.used_requests += 1
-            self.model.used_tokens += tokens
+            self.model.requests.use(1, self.model.now)
+            self.model.tokens.use(tokens, self.model.now)
             self.model.reservations.append(Reservation(outcome, tokens, money, self.model.now + HOLD))
         else:
             assert outcome.refused in short
@@ -152,14 +174,15 @@ class LimiterSchedule(RuleBasedStateMachine):
         reservation.is_open = reservation.has_slot = reservation.has_money = False
         self.model.spent += 0 if cancels else money
         if reservation.is_known:
-            used_tokens = self.model.used_tokens - reservation.tokens + (0 if cancels else tokens)
-            self.model.used_tokens = max(Fraction(0), used_tokens)
-            self.model.used_requests = max(Fraction(0), self.model.used_requests - cancels)
+            self.model.tokens.use((0 if cancels else tokens) - reservation.tokens, self.model.now)
+            self.model.requests.use(-cancels, self.model.now)
 
     @precondition(lambda self: self.model.reservations)
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
         reservation = data.draw(st.sampled_from(self.model.reservations))
+        if reservation.is_open and reservation.is_known:
+            self.model.look_at_slots()
         renewed = self.runner.run(self.limiter.renew(reservation.grant))
         assert renewed == (reservation.is_open and reservation.has_slot)
         if reservation.is_open and reservation.is_known:
@@ -180,6 +203,8 @@ class LimiterSchedule(RuleBasedStateMachine):
                 self.runner.run(call)
             return
         outcome = self.runner.run(call)
+        self.model.look_at_slots()
+        self.model.look_at_money()
         assert isinstance(outcome, Grant)
         assert [state.remaining for state in outcome.states] == self.model.remaining()
 
@@ -194,8 +219,11 @@ class LimiterSchedule(RuleBasedStateMachine):
 
     @rule(tens=st.integers(1, 40))
     def advance(self, tens: int) -> None:
-        self.clock.advance(seconds=tens * 10)
-        self.model.advance(tens * 10)
+        self.pass_time(tens * 10)
+
+    def pass_time(self, seconds: int) -> None:
+        self.clock.advance(seconds=seconds)
+        self.model.now += seconds
 
 
 def redis_schedule(url: str) -> type[LimiterSchedule]:
@@ -209,6 +237,11 @@ def redis_schedule(url: str) -> type[LimiterSchedule]:
         async def close_limiters(self) -> None:
             for client in self.clients:
                 await client.aclose()
+
+        @rule(tens=st.integers(1, 100), back=st.booleans())
+        def set_clock(self, tens: int, back: bool) -> None:
+            """Set Redis' clock: to it, forth is time that passed, and back is that everything has to wait longer."""
+            self.pass_time(-10 * tens if back else 10 * tens)
 
         @rule()
         def lose_everything(self) -> None:
