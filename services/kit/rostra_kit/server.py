@@ -108,7 +108,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
 
 def add_port(server: grpc.aio.Server, listen: ListenSettings) -> int:
     """Let `server` listen, by mutual TLS where the settings have certificates, and return its port."""
-    address = f"{listen.host}:{listen.port}"
+    address = listen.address(listen.port)
     if listen.tls:
         return server.add_secure_port(address, server_credentials(listen.tls))
     return server.add_insecure_port(address)
@@ -120,7 +120,7 @@ async def _start_health_server(listen: ListenSettings, servicer: health.aio.Heal
         return None
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    port = server.add_insecure_port(f"{listen.host}:{listen.health_port}")
+    port = server.add_insecure_port(listen.address(listen.health_port))
     await server.start()
     logger.info("listening for health checks", extra={"health_port": port})
     return server

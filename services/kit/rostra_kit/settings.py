@@ -49,6 +49,10 @@ class ListenSettings(BaseModel):
         description="With TLS, port for health checks without it, and for nothing else; 0 lets the system choose.",
     )
 
+    def address(self, port: int) -> str:
+        """Return host and port as gRPC writes them: IPv6 addresses are in brackets."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
 
 class ShutdownSettings(BaseModel):
     """How a service ends after SIGTERM."""

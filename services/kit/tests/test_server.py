@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,13 +12,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
 
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceStub
 from rostra_kit.client import ServiceClient
 from rostra_kit.ports import free_port
-from rostra_kit.settings import ServiceAddress
+from rostra_kit.server import add_port, new_server
+from rostra_kit.settings import ListenSettings, ServiceAddress
 
 SERVICE = """
 import asyncio, sys
@@ -63,7 +66,7 @@ def running_service(port: int, closed: Path, *, waiting: bool = False) -> Iterat
         process.communicate()
 
 
-def health(port: int, service: str = "") -> int:
+def health_of(port: int, service: str = "") -> int:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         return (
             health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
@@ -74,7 +77,7 @@ def wait_serving(port: int, service: str = "") -> None:
     give_up = time.monotonic() + 30
     while time.monotonic() < give_up:
         try:
-            if health(port, service) == health_pb2.HealthCheckResponse.SERVING:
+            if health_of(port, service) == health_pb2.HealthCheckResponse.SERVING:
                 return
         except grpc.RpcError:
             pass
@@ -85,8 +88,8 @@ def wait_serving(port: int, service: str = "") -> None:
 def test_service_that_waits_for_its_dependencies_is_alive_but_not_ready(tmp_path: Path) -> None:
     port = free_port()
     with running_service(port, tmp_path / "closed", waiting=True):
-        assert health(port, "live") == health_pb2.HealthCheckResponse.SERVING
-        assert health(port) == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert health_of(port, "live") == health_pb2.HealthCheckResponse.SERVING
+        assert health_of(port) == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_sigterm_lets_streams_finish_and_closes_what_was_opened(tmp_path: Path) -> None:
@@ -122,3 +125,21 @@ def test_taken_port_ends_the_process_with_an_error(tmp_path: Path) -> None:
         )
     assert second.returncode != 0
     assert str(port) in second.stderr.decode()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
+async def test_service_listens_on_addresses_of_both_families(host: str) -> None:
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    server = new_server(CollectorRegistry())
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    port = add_port(server, ListenSettings(host=host))
+    await server.start()
+    target = "127.0.0.1" if host == "127.0.0.1" else "[::1]"
+    async with grpc.aio.insecure_channel(f"{target}:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    await server.stop(None)
