@@ -30,7 +30,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "history": HistorySettings,
     "user": UserSettings,
 }
-# What the chart sets itself, from other keys, and what needs a secret or a file that it does not mount.
+# What the chart sets itself, from other keys.
 MANAGED = {
     *("environment", "log_level", "listen", "shutdown", "target", "url", "signing_keys_directory", "invitation_code"),
     *("tls", "tls_ca_file", "migrate_on_start", "catalogue_file"),

@@ -1,13 +1,24 @@
 """Kubernetes would take what the chart makes: strict schemas of every supported version, and whole references."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from support.chart import Manifest, component_of, name_of, of_kind, pod_templates, render_scenario
+from support.chart import (
+    Manifest,
+    component_of,
+    name_of,
+    of_kind,
+    pod_templates,
+    read_values,
+    render_scenario,
+    scenarios,
+)
 from support.foreign_schemas import custom_kinds, foreign_errors, foreign_schema
 
 _FIRST = 30
@@ -108,13 +119,21 @@ def test_secrets_of_pods_are_made_or_named_by_the_user(scenario: str) -> None:
             made[secret["secretName"]] = {item["key"] for item in secret["data"]}
             # The driver syncs what is mounted under this alias.
             assert {item["objectName"] for item in secret["data"]} <= _aliases(provider)
-    if not made:
-        return
+    named = set(named_secrets(read_values(scenarios()[scenario]).get("credentials", {})))
     for pod, template in pod_templates(manifests).items():
         for variable in template["spec"]["containers"][0]["env"]:
             reference = variable.get("valueFrom", {}).get("secretKeyRef")
-            if reference:
+            if reference and reference["name"] in made:
                 assert reference["key"] in made[reference["name"]], (pod, variable["name"])
+            elif reference and variable["name"] != "ROSTRA_TEST_API_KEY":
+                assert reference["name"] in named, (pod, variable["name"])
+
+
+def named_secrets(credentials: dict[str, Any]) -> Iterator[str]:
+    """Yield the Secrets that values say exist."""
+    for credential in credentials.values():
+        if name := credential.get("existingSecret", {}).get("name"):
+            yield name
 
 
 def test_monitors_find_their_services(scenario: str) -> None:

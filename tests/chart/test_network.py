@@ -47,9 +47,9 @@ _OUTSIDE = [
 # A pod of the release that no policy names: a component that somebody adds and forgets.
 _RELEASE = {"app.kubernetes.io/name": "rostra", "app.kubernetes.io/instance": "rostra"}
 _UNNAMED = Party("unnamed", "10.0.3.1", NAMESPACE, {**_RELEASE, "app.kubernetes.io/component": "unnamed"})
-_TRIED = [(port, "TCP") for port in (53, 80, 443, 3306, 4317, 6379, 8000, 8080, _METRICS, 15008, 27017, 50051)] + [
-    (53, "UDP")
-]
+_TRIED = [
+    (port, "TCP") for port in (53, 80, 443, 3306, 4317, 6379, 8000, 8080, _METRICS, 15008, 27017, 50051, 50052)
+] + [(53, "UDP")]
 
 Flow = tuple[str, str, int, str]
 
@@ -130,6 +130,13 @@ def test_defaults_let_everything_needed_pass_by_private_addresses() -> None:
 def test_door_opens_what_it_says_alone(path: str, value: object, opened: set[Flow]) -> None:
     found = flows(render(merged(least_values(**_NARROW), nested(path, value))), _OURS)
     assert found - needed() == opened
+
+
+def test_health_port_of_mutual_tls_is_open_to_nobody() -> None:
+    mutual_tls = {"enabled": True, "certManager": {"issuer": {"name": "rostra"}}}
+    found = flows(render(merged(least_values(**_NARROW), {"mutualTls": mutual_tls})), _OURS)
+    # Kubelets' probes come from the pod's own node, which no policy holds up.
+    assert found == needed()
 
 
 def test_ambient_mesh_carries_each_flow_through_its_tunnel() -> None:

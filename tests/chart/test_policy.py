@@ -97,7 +97,10 @@ def test_each_component_is_probed_by_role(scenario: str) -> None:
             assert (ready["httpGet"]["path"], live["httpGet"]["path"]) == ("/readyz", "/livez")
             assert startup["httpGet"] == live["httpGet"]
         else:
-            assert (ready["grpc"], live["grpc"]) == ({"port": 50051}, {"port": 50051, "service": "live"})
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            # Kubelets have no certificate: with mutual TLS, health has a port of its own.
+            port = ports["health" if any("__TLS__CERT_FILE" in each["name"] for each in container["env"]) else "grpc"]
+            assert (ready["grpc"], live["grpc"]) == ({"port": port}, {"port": port, "service": "live"})
             assert startup["grpc"] == live["grpc"]
         # A slow start is no reason to be killed, and a pod that leaves rotation is not killed for it.
         assert startup["periodSeconds"] * startup["failureThreshold"] >= 60

@@ -10,6 +10,7 @@ from support.chart import CHART, COMPONENTS, least_values, merged, nested, rende
 
 _ALB = {"enabled": True, "host": "api.example.com", "alb": {"certificateArn": "arn:aws:acm:eu:1:certificate/1"}}
 _INGRESS = {"ingress": _ALB}
+_MUTUAL_TLS: dict[str, Any] = {"mutualTls": {"enabled": True, "certManager": {"issuer": {"name": "rostra"}}}}
 _DIGEST = "sha256:" + "0" * 64
 
 # Where, what, and what the message must have.
@@ -34,6 +35,8 @@ _BY_SCHEMA: list[tuple[str, Any, str]] = [
     ("chat.disruption.maxUnavailable", 0, "maxUnavailable"),
     ("chat.autoscaling.cpuPercent", 170, "cpuPercent"),
     ("chat.autoscaling.behavior.scaleSideways", {}, "scaleSideways"),
+    ("credentials.userDatabaseLogin.csi.files", {"password": "x"}, "files"),
+    ("mutualTls.certManager.duration", "90d", "duration"),
     ("ingress.alb.idleTimeoutSeconds", 30, "idleTimeoutSeconds"),
     ("networkPolicy.clients", [{}], "clients"),
     ("networkPolicy.redis.to", [], "to"),
@@ -96,12 +99,34 @@ _BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
     ({"ingress": {"enabled": True, "host": "api.example.com"}}, "ingress.alb.certificateArn: missing"),
     (nested("gatewayApi.enabled", True), "gatewayApi.parentRefs: missing"),
     (nested("user.settings.registration", "invited"), "credentials.invitationCode: no source"),
+    (
+        nested("mutualTls.enabled", True),
+        "credentials.chatCertificate: no source, and mutualTls.enabled is true. Set one of",
+    ),
+    (
+        nested("credentials.chatCertificate.existingSecret.name", "x"),
+        "credentials.chatCertificate: a source, and mutualTls.enabled is false",
+    ),
+    (
+        nested("mutualTls.certManager.issuer.name", "x"),
+        "mutualTls.certManager.issuer.name: a source, and mutualTls.enabled is false",
+    ),
+    (
+        merged(_MUTUAL_TLS, nested("credentials.userCertificate.existingSecret.name", "x")),
+        "credentials.userCertificate: more than one source: existingSecret.name, mutualTls.certManager.issuer.name",
+    ),
+    (merged(_MUTUAL_TLS, nested("istio.enabled", True)), "mutualTls.enabled: true, and istio.enabled too"),
+    (
+        nested("credentials.userDatabaseTls.existingSecret.name", "x"),
+        "credentials.userDatabaseTls: a source, and caBundle.configMap is empty",
+    ),
     (nested("development.writableRoot", True), "development.writableRoot: true, and environment is not `development`"),
     (nested("networkPolicy.clients", []), "networkPolicy.clients: empty"),
 ]
 
 _JUST_GOOD: list[dict[str, Any]] = [
     _INGRESS,
+    _MUTUAL_TLS,
     nested("gateway.shutdown.terminationGracePeriodSeconds", 150),
     nested("history.spot", True),
     nested("connectionLimits", {"mysql": 125, "documentdb": 715}),

@@ -10,7 +10,7 @@ from support.chart import CHART, COMPONENTS, read_values
 _SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 _VALUES = read_values(CHART / "values.yaml")
 # Given on by a variable of a template, so that no template names them whole.
-_PASSED_ON = re.compile(r"\.(behavior|probes|rollout|resources|store|parameters|shutdown|image|spread)\.")
+_PASSED_ON = re.compile(r"\.(behavior|probes|rollout|resources|store|issuer|parameters|shutdown|image|spread)\.")
 
 
 def leaves(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

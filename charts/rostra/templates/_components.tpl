@@ -7,30 +7,38 @@ gateway:
   port: 8080
   portName: http
   calls: [user, chat, history]
-  credentials: [redis]
+  credentials: [redis, gatewayCertificate]
   doors: [redis, telemetry]
 chat:
   port: 50051
   portName: grpc
   calls: [history, user]
-  credentials: [redis, provider]
+  credentials: [redis, provider, chatCertificate]
   doors: [redis, telemetry]
 history:
   port: 50051
   portName: grpc
   calls: []
-  credentials: [historyDatabase]
+  credentials: [historyDatabase, historyCertificate]
   doors: [documentdb, telemetry]
 user:
   port: 50051
   portName: grpc
   calls: [history]
-  credentials: [userDatabase, redis, signingKeys, invitationCode]
+  credentials:
+    - userDatabase
+    - userDatabaseReplica
+    - userDatabaseLogin
+    - userDatabaseTls
+    - redis
+    - signingKeys
+    - invitationCode
+    - userCertificate
   doors: [mysql, redis, telemetry]
 {{- end -}}
 
 {{- define "rostra.component" -}}
-{{- get (include "rostra.components" . | fromYaml) .component | toYaml -}}
+{{- get (include "rostra.components" . | fromYaml) .component | toJson -}}
 {{- end -}}
 
 {{/* Those that call a component. */}}
@@ -39,24 +47,32 @@ user:
 {{- range $name, $it := include "rostra.components" . | fromYaml -}}
 {{- if has $.component $it.calls -}}{{- $callers = append $callers $name -}}{{- end -}}
 {{- end -}}
-{{- toYaml $callers -}}
+{{- toJson $callers -}}
 {{- end -}}
 
 {{/* The values of a component: its own over the defaults; lists are replaced, not joined. */}}
 {{- define "rostra.values" -}}
-{{- mergeOverwrite (deepCopy .ctx.Values.defaults) (get .ctx.Values .component) | toYaml -}}
+{{- mergeOverwrite (deepCopy .ctx.Values.defaults) (get .ctx.Values .component) | toJson -}}
 {{- end -}}
 
 {{- define "rostra.metricsPort" -}}9090{{- end -}}
 
+{{/* Where a gRPC service answers health checks, and nothing else, when all else is mutual TLS: kubelets have no certificate. */}}
+{{- define "rostra.healthPort" -}}50052{{- end -}}
+
+{{/* The name of a component in DNS, which its certificate must have. */}}
+{{- define "rostra.host" -}}
+{{- printf "%s.%s.svc.%s" (include "rostra.name" .) .ctx.Release.Namespace .ctx.Values.clusterDomain -}}
+{{- end -}}
+
 {{/* The gRPC target of a component: all its pods, found by DNS, on the port that they listen on. */}}
 {{- define "rostra.target" -}}
-{{- printf "dns:///%s.%s.svc.%s:%v" (include "rostra.name" .) .ctx.Release.Namespace .ctx.Values.clusterDomain (include "rostra.component" . | fromYaml).port -}}
+{{- printf "dns:///%s:%v" (include "rostra.host" .) (include "rostra.component" . | fromJson).port -}}
 {{- end -}}
 
 {{/* The image of a component, by digest when there is one. */}}
 {{- define "rostra.image" -}}
-{{- $image := (include "rostra.values" . | fromYaml).image -}}
+{{- $image := (include "rostra.values" . | fromJson).image -}}
 {{- $images := .ctx.Values.images -}}
 {{- $repository := $image.repository | default (printf "rostra-%s" .component) -}}
 {{- if $images.registry -}}{{- $repository = printf "%s/%s" (trimSuffix "/" $images.registry) $repository -}}{{- end -}}

@@ -1,7 +1,7 @@
 {{/* A component's Deployment: (dict "component" "chat" "ctx" $). */}}
 {{- define "rostra.deployment" -}}
-{{- $it := include "rostra.component" . | fromYaml -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $it := include "rostra.component" . | fromJson -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -51,6 +51,9 @@ spec:
           ports:
             - {name: {{ $it.portName }}, containerPort: {{ $it.port }}}
             - {name: metrics, containerPort: {{ include "rostra.metricsPort" . }}}
+            {{- if and .ctx.Values.mutualTls.enabled (eq $it.portName "grpc") }}
+            - {name: health, containerPort: {{ include "rostra.healthPort" . }}}
+            {{- end }}
           env:
             {{- include "rostra.environment" . | nindent 12 }}
           {{- range $kind := list "startup" "readiness" "liveness" }}

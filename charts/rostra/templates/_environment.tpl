@@ -1,7 +1,7 @@
 {{/* The environment of a component's container: (dict "component" "chat" "ctx" $). */}}
 {{- define "rostra.environment" -}}
-{{- $it := include "rostra.component" . | fromYaml -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $it := include "rostra.component" . | fromJson -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- $prefix := printf "ROSTRA_%s_" (upper .component) -}}
 {{- $root := .ctx.Values -}}
 - {name: {{ $prefix }}ENVIRONMENT, value: {{ $root.environment | quote }}}
@@ -16,6 +16,7 @@
 {{- end }}
 {{- include "rostra.ownEnvironment" . }}
 {{- include "rostra.credentialEnvironment" . }}
+{{- include "rostra.mutualTlsEnvironment" . }}
 {{- include "rostra.settings" (dict "prefix" $prefix "settings" $values.settings) }}
 {{- include "rostra.telemetryEnvironment" . }}
 {{- range $name, $value := $values.env }}
@@ -47,6 +48,26 @@
 {{- end }}
 {{- if and $root.caBundle.configMap (has .component (list "user" "history")) }}
 - {name: ROSTRA_{{ upper .component }}_DATABASE__TLS_CA_FILE, value: /etc/rostra/ca/ca.pem}
+{{- end }}
+{{- end -}}
+
+{{/* What a component shows to those that call it and to those that it calls, and whom it trusts. */}}
+{{- define "rostra.mutualTlsEnvironment" -}}
+{{- if .ctx.Values.mutualTls.enabled }}
+{{- $it := include "rostra.component" . | fromJson }}
+{{- $prefix := printf "ROSTRA_%s_" (upper .component) }}
+{{- $folder := "/run/rostra/certificate" }}
+{{- if eq $it.portName "grpc" }}
+- {name: {{ $prefix }}LISTEN__HEALTH_PORT, value: {{ include "rostra.healthPort" . | quote }}}
+- {name: {{ $prefix }}LISTEN__TLS__CERT_FILE, value: {{ $folder }}/tls.crt}
+- {name: {{ $prefix }}LISTEN__TLS__KEY_FILE, value: {{ $folder }}/tls.key}
+- {name: {{ $prefix }}LISTEN__TLS__CLIENT_CA_FILE, value: {{ $folder }}/ca.crt}
+{{- end }}
+{{- range $it.calls }}
+- {name: {{ $prefix }}{{ upper . }}__TLS__CERT_FILE, value: {{ $folder }}/tls.crt}
+- {name: {{ $prefix }}{{ upper . }}__TLS__KEY_FILE, value: {{ $folder }}/tls.key}
+- {name: {{ $prefix }}{{ upper . }}__TLS__CA_FILE, value: {{ $folder }}/ca.crt}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -5,11 +5,7 @@ helm.sh/hook-weight: "-10"
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
-{{- define "rostra.migrationCredential" -}}
-{{- $one := dict "credential" "userDatabase" "ctx" . "suffix" "-migration" "annotations" (include "rostra.migrationHelper" . | fromYaml) -}}
-{{- toYaml (dict "source" (include "rostra.credentialSource" $one) "secret" (include "rostra.credentialSecret" $one)) -}}
-{{- end -}}
-
+{{/* What a hook makes of the migration's credentials has this suffix: the release's own come too late. */}}
 {{- define "rostra.migrationVolumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
@@ -20,14 +16,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
     items:
       - {key: {{ .Values.caBundle.key }}, path: ca.pem}
 {{- end }}
-{{- $credential := include "rostra.migrationCredential" . | fromYaml }}
-{{- if eq $credential.source "csi" }}
-- name: credential
-  csi:
-    driver: secrets-store.csi.k8s.io
-    readOnly: true
-    volumeAttributes: {secretProviderClass: {{ $credential.secret }}}
-{{- end }}
+{{- include "rostra.credentialVolumes" (dict "component" "migration" "ctx" . "suffix" "-migration") }}
 {{- end -}}
 
 {{- define "rostra.migrationMounts" -}}
@@ -35,7 +24,5 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if .Values.caBundle.configMap }}
 - {name: ca, mountPath: /etc/rostra/ca, readOnly: true}
 {{- end }}
-{{- if eq (include "rostra.migrationCredential" . | fromYaml).source "csi" }}
-- {name: credential, mountPath: /run/rostra/user-database, readOnly: true}
-{{- end }}
+{{- include "rostra.credentialMounts" (dict "component" "migration" "ctx" .) }}
 {{- end -}}

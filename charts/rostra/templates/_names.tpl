@@ -46,6 +46,6 @@ labels:
 {{- end -}}
 
 {{- define "rostra.serviceAccountName" -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- $values.serviceAccount.name | default (include "rostra.name" .) -}}
 {{- end -}}

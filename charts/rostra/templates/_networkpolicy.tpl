@@ -4,7 +4,7 @@ opens its flows: those of the table in _components.tpl, and the doors of `networ
 */}}
 {{- define "rostra.networkPolicy" -}}
 {{- if .ctx.Values.networkPolicy.enabled -}}
-{{- $it := include "rostra.component" . | fromYaml -}}
+{{- $it := include "rostra.component" . | fromJson -}}
 {{- $policy := .ctx.Values.networkPolicy -}}
 {{- $test := dict "component" "test" "ctx" .ctx -}}
 apiVersion: networking.k8s.io/v1
@@ -25,7 +25,7 @@ spec:
         {{- toYaml $policy.clients | nindent 8 }}
         {{- include "rostra.peer" $test | nindent 8 }}
         {{- end }}
-        {{- range include "rostra.callers" . | fromYamlArray }}
+        {{- range include "rostra.callers" . | fromJsonArray }}
         {{- include "rostra.peer" (dict "component" . "ctx" $.ctx) | nindent 8 }}
         {{- end }}
     {{- with $policy.metrics }}
@@ -54,7 +54,7 @@ spec:
     {{- range $it.calls }}
     # {{ . }}
     - ports:
-        {{- include "rostra.meshPorts" (dict "port" (include "rostra.component" (dict "component" . "ctx" $.ctx) | fromYaml).port "ctx" $.ctx) | nindent 8 }}
+        {{- include "rostra.meshPorts" (dict "port" (include "rostra.component" (dict "component" . "ctx" $.ctx) | fromJson).port "ctx" $.ctx) | nindent 8 }}
       to:
         {{- include "rostra.peer" (dict "component" . "ctx" $.ctx) | nindent 8 }}
     {{- end }}

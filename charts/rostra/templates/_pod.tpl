@@ -59,20 +59,21 @@ securityContext:
 {{/* How a component is probed. `live` is a health service that says only that the process turns: a database that is away
      must not restart pods. The readiness of a gRPC service is its health as a whole. */}}
 {{- define "rostra.probe" -}}
-{{- $it := include "rostra.component" . | fromYaml -}}
+{{- $it := include "rostra.component" . | fromJson -}}
+{{- $port := ternary (include "rostra.healthPort" .) $it.port .ctx.Values.mutualTls.enabled -}}
 {{- if eq $it.portName "http" -}}
 httpGet: {path: {{ ternary "/readyz" "/livez" (eq .kind "readiness") }}, port: http}
 {{- else if eq .kind "readiness" -}}
-grpc: {port: {{ $it.port }}}
+grpc: {port: {{ $port }}}
 {{- else -}}
-grpc: {port: {{ $it.port }}, service: live}
+grpc: {port: {{ $port }}, service: live}
 {{- end }}
-{{ toYaml (get (include "rostra.values" . | fromYaml).probes .kind) }}
+{{ toYaml (get (include "rostra.values" . | fromJson).probes .kind) }}
 {{- end -}}
 
 {{/* Where a component's pods go. */}}
 {{- define "rostra.placement" -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- with $values.priorityClassName | default (ternary (include "rostra.fullname" .ctx) "" .ctx.Values.priorityClass.create) }}
 priorityClassName: {{ . }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/* A component's autoscaler: a HorizontalPodAutoscaler, or KEDA's ScaledObject, which makes one itself. */}}
 {{- define "rostra.autoscaler" -}}
-{{- $scaling := (include "rostra.values" . | fromYaml).autoscaling -}}
+{{- $scaling := (include "rostra.values" . | fromJson).autoscaling -}}
 {{- if and $scaling.enabled $scaling.keda.enabled -}}
 {{ include "rostra.scaledObject" . }}
 {{- else if $scaling.enabled -}}
@@ -27,7 +27,7 @@ spec:
 {{- end -}}
 
 {{- define "rostra.scaledObject" -}}
-{{- $scaling := (include "rostra.values" . | fromYaml).autoscaling -}}
+{{- $scaling := (include "rostra.values" . | fromJson).autoscaling -}}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
@@ -73,7 +73,7 @@ spec:
 
 {{/* How many pods a component has at least. */}}
 {{- define "rostra.minReplicas" -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- ternary $values.autoscaling.minReplicas $values.replicas $values.autoscaling.enabled -}}
 {{- end -}}
 
@@ -85,7 +85,7 @@ kind: PodDisruptionBudget
 metadata:
   {{- include "rostra.metadata" . | nindent 2 }}
 spec:
-  maxUnavailable: {{ (include "rostra.values" . | fromYaml).disruption.maxUnavailable }}
+  maxUnavailable: {{ (include "rostra.values" . | fromJson).disruption.maxUnavailable }}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

@@ -1,7 +1,7 @@
 {{/* A component's Service. Those of gRPC are headless: clients balance over the pods' own addresses. Service and
      container ports are the same, which some network plugins' policies rely on. */}}
 {{- define "rostra.service" -}}
-{{- $it := include "rostra.component" . | fromYaml -}}
+{{- $it := include "rostra.component" . | fromJson -}}
 {{- $isHttp := eq $it.portName "http" -}}
 apiVersion: v1
 kind: Service
@@ -26,7 +26,7 @@ spec:
 {{- end -}}
 
 {{- define "rostra.serviceAccount" -}}
-{{- $account := (include "rostra.values" . | fromYaml).serviceAccount -}}
+{{- $account := (include "rostra.values" . | fromJson).serviceAccount -}}
 {{- if $account.create -}}
 apiVersion: v1
 kind: ServiceAccount

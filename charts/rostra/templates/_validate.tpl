@@ -2,11 +2,21 @@
 {{- $key := printf "credentials.%s" .credential -}}
 {{- $it := get .ctx.Values.credentials .credential -}}
 {{- $sources := list -}}
+{{- $certManager := not (empty .ctx.Values.mutualTls.certManager.issuer.name) -}}
 {{- if $it.existingSecret.name }}{{ $sources = append $sources "existingSecret.name" }}{{ end -}}
 {{- if $it.externalSecret.remoteKey }}{{ $sources = append $sources "externalSecret.remoteKey" }}{{ end -}}
 {{- if or $it.csi.objectName $it.csi.files }}{{ $sources = append $sources "csi" }}{{ end -}}
-{{- if and (not $sources) (not .optional) -}}
-{{- fail (printf "%s: no source. Set one of %s.existingSecret.name, %s.externalSecret.remoteKey, %s.csi.%s. Rostra has no default secrets." $key $key $key $key (ternary "files" "objectName" (not (empty .folder)))) -}}
+{{- if hasSuffix "Certificate" .credential -}}
+{{- if $certManager }}{{ $sources = append $sources "mutualTls.certManager.issuer.name" }}{{ end -}}
+{{- if and $sources (not .ctx.Values.mutualTls.enabled) -}}
+{{- fail (printf "%s: a source, and mutualTls.enabled is false. Enable it, or remove the source." (ternary "mutualTls.certManager.issuer.name" $key $certManager)) -}}
+{{- end -}}
+{{- if and (not $sources) .ctx.Values.mutualTls.enabled -}}
+{{- fail (printf "%s: no source, and mutualTls.enabled is true. Set one of %s.existingSecret.name, %s.externalSecret.remoteKey, %s.csi.objectName, or mutualTls.certManager.issuer.name for all services." $key $key $key $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (not $sources) (not .it.optional) -}}
+{{- fail (printf "%s: no source. Set one of %s.existingSecret.name, %s.externalSecret.remoteKey, %s.csi.%s. Rostra has no default secrets." $key $key $key $key (ternary "files" "objectName" (not (empty .it.folder)))) -}}
 {{- end -}}
 {{- if gt (len $sources) 1 -}}
 {{- fail (printf "%s: more than one source: %s. Keep one." $key (join ", " $sources)) -}}
@@ -17,7 +27,7 @@
 {{- end -}}
 
 {{- define "rostra.validateComponent" -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- $c := .component -}}
 {{- $stop := $values.shutdown -}}
 {{- $needed := add $stop.preStopSeconds $stop.endpointRemovalSeconds $stop.drainSeconds 10 -}}
@@ -54,7 +64,7 @@
 {{/* heartbeat < CloudFront's 30 s < the ALB's idle time < the gateway's keep-alive, and the ALB waits for drains. */}}
 {{- define "rostra.validateLadder" -}}
 {{- $alb := .Values.ingress.alb -}}
-{{- $gateway := include "rostra.values" (dict "component" "gateway" "ctx" .) | fromYaml -}}
+{{- $gateway := include "rostra.values" (dict "component" "gateway" "ctx" .) | fromJson -}}
 {{- $heartbeat := default 12 $gateway.settings.heartbeatSeconds -}}
 {{- $keepAlive := default 75 $gateway.settings.keepAliveSeconds -}}
 {{- if and .Values.ingress.enabled (eq .Values.ingress.className "alb") -}}
@@ -95,7 +105,7 @@
 {{- end -}}
 
 {{- define "rostra.maxReplicas" -}}
-{{- $values := include "rostra.values" . | fromYaml -}}
+{{- $values := include "rostra.values" . | fromJson -}}
 {{- ternary $values.autoscaling.maxReplicas $values.replicas $values.autoscaling.enabled -}}
 {{- end -}}
 
@@ -112,6 +122,12 @@
 {{- end -}}
 {{- if and (eq .Values.user.settings.registration "invited") (not (include "rostra.credentialSource" (dict "credential" "invitationCode" "ctx" .))) -}}
 {{- fail "credentials.invitationCode: no source, and user.settings.registration is `invited`." -}}
+{{- end -}}
+{{- if and .Values.mutualTls.enabled .Values.istio.enabled -}}
+{{- fail "mutualTls.enabled: true, and istio.enabled too. The mesh encrypts and checks already: keep one." -}}
+{{- end -}}
+{{- if and (include "rostra.credentialSource" (dict "credential" "userDatabaseTls" "ctx" .)) (not .Values.caBundle.configMap) -}}
+{{- fail "credentials.userDatabaseTls: a source, and caBundle.configMap is empty. TLS to MySQL is on when there are authorities to check it by: name them." -}}
 {{- end -}}
 {{- if and .Values.development.writableRoot (ne .Values.environment "development") -}}
 {{- fail "development.writableRoot: true, and environment is not `development`." -}}
