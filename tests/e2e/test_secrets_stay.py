@@ -40,6 +40,7 @@ async def traced(tmp_path_factory: pytest.TempPathFactory, receiver: TraceReceiv
     environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
         "OPENAI_API_KEY": _CANARIES["key"],
         "ROSTRA_CHAT_PROVIDER__ANSWER_TIMEOUT_SECONDS": "2",
     }

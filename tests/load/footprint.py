@@ -8,7 +8,6 @@ resident set seen.
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from rostra_stack.stack import Stack
 
 sys.path.insert(0, str(TESTS))
 from support.mongodb_server import mongodb_server
+from support.process_use import cpu_seconds
 from support.server_database import fresh_database
 from support.sql_server import mysql_server
 
@@ -44,12 +44,6 @@ def resident_mib(child: Child) -> float:
     """Return the process's resident memory now."""
     status = Path(f"/proc/{child.pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
-
-
-def cpu_seconds(child: Child) -> float:
-    """Return the CPU time that the process has had."""
-    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -86,7 +80,7 @@ async def measure(name: str, stack: Stack, load: Load, *, callers: int, seconds:
             await load()
             calls += 1
 
-    before = {child: cpu_seconds(child) for child in stack.children.values()}
+    before = {child: cpu_seconds(child.pid) for child in stack.children.values()}
     started = time.monotonic()
     most = dict.fromkeys(before, 0.0)
     running = asyncio.gather(*(repeat() for _ in range(callers)))
@@ -95,7 +89,7 @@ async def measure(name: str, stack: Stack, load: Load, *, callers: int, seconds:
         await asyncio.sleep(SAMPLE_SECONDS)
     elapsed = time.monotonic() - started
     figures = "   ".join(
-        f"{child.plan.name} {most[child]:4.0f} MiB {1000 * (cpu_seconds(child) - used) / elapsed:4.0f} m"
+        f"{child.plan.name} {most[child]:4.0f} MiB {1000 * (cpu_seconds(child.pid) - used) / elapsed:4.0f} m"
         for child, used in before.items()
     )
     await running

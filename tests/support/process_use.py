@@ -11,6 +11,12 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def open_sockets(pid: int) -> int:
     """Return the number of sockets that a process has open."""
     found = 0

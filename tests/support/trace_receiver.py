@@ -5,7 +5,7 @@ A gRPC server in the test's process would not survive that the test starts other
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,26 @@ from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedSpan:
+    """A span as it was sent; `service` is without `rostra-`, and of links the linked spans' ids are kept."""
+
+    service: str
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    links: tuple[str, ...]
+    is_failed: bool
+    attributes: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.name} ({self.kind})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,17 @@ class TraceReceiver:
         """Return all that was sent, as text."""
         return self.file.read_bytes().decode("utf-8", "replace")
 
+    def spans(self) -> list[ReceivedSpan]:
+        """Return the spans that were sent."""
+        # One message after the other is one message: its lists are longer.
+        sent = trace_service_pb2.ExportTraceServiceRequest.FromString(self.file.read_bytes())
+        return [
+            _received(span, service=_values(of_service.resource.attributes)["service.name"])
+            for of_service in sent.resource_spans
+            for scope in of_service.scope_spans
+            for span in scope.spans
+        ]
+
 
 @asynccontextmanager
 async def trace_receiver(file: Path) -> AsyncIterator[TraceReceiver]:
@@ -45,6 +76,24 @@ async def trace_receiver(file: Path) -> AsyncIterator[TraceReceiver]:
     finally:
         process.kill()
         await process.wait()
+
+
+def _received(span: trace_pb2.Span, *, service: str) -> ReceivedSpan:
+    return ReceivedSpan(
+        service=service.removeprefix("rostra-"),
+        name=span.name,
+        kind=trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        links=tuple(link.span_id.hex() for link in span.links),
+        is_failed=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        attributes=_values(span.attributes),
+    )
+
+
+def _values(pairs: Iterable[common_pb2.KeyValue]) -> dict[str, Any]:
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}
 
 
 class _Servicer(trace_service_pb2_grpc.TraceServiceServicer):

@@ -39,6 +39,7 @@ from rostra_chat.usage_log import UsageLog
 from rostra_kit.client import ServiceClient
 from rostra_kit.limits import open_limiter
 from rostra_kit.redis import open_redis
+from rostra_kit.rpc_metrics import ClientRpcMetrics
 from rostra_kit.server import GrpcApp
 
 _USER = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
@@ -54,11 +55,12 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
     catalogue = load_catalogue(settings.catalogue_file)
     async with AsyncExitStack() as stack:
         opened = stack.enter_async_context
-        redis = await opened(open_redis(settings.redis))
-        user = await opened(ServiceClient(UserServiceStub, _USER, settings.user))
-        history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history))
-        stored = await opened(ServiceClient(ChatCompletionServiceStub, _STORED, settings.history))
-        providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
+        redis = await opened(open_redis(settings.redis, registry))
+        calls_made = ClientRpcMetrics(registry)
+        user = await opened(ServiceClient(UserServiceStub, _USER, settings.user, calls_made))
+        history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history, calls_made))
+        stored = await opened(ServiceClient(ChatCompletionServiceStub, _STORED, settings.history, calls_made))
+        providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack, metrics)]
         models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))
         fallback, lost = metrics.limiter_fallbacks.inc, metrics.settlements_lost.inc
         limiter = await opened(open_limiter(redis.limiter, on_fallback=fallback, on_lost=lost))
@@ -99,12 +101,15 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         yield GrpcApp(register, on_draining=background.runner.stop_claiming)
 
 
-async def _open_providers(settings: Settings, stack: AsyncExitStack) -> list[Provider]:
+async def _open_providers(settings: Settings, stack: AsyncExitStack, metrics: ChatMetrics) -> list[Provider]:
     """Open the providers that are configured, the one that is preferred for a name first."""
     providers: list[Provider] = []
     if settings.openai_api_key or settings.openai_base_url:
         opening = OpenAIProvider.open(
-            base_url=str(settings.openai_base_url or ""), api_key=settings.openai_api_key, settings=settings.provider
+            base_url=str(settings.openai_base_url or ""),
+            api_key=settings.openai_api_key,
+            settings=settings.provider,
+            on_retry=metrics.provider_retries.labels(OpenAIProvider.name).inc,
         )
         providers.append(await stack.enter_async_context(opening))
     if settings.echo.enabled:

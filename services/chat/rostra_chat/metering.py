@@ -26,6 +26,7 @@ from rostra_kit.context import current_caller
 from rostra_kit.ids import new_id
 from rostra_kit.limits import Claim, Grant, Limiter, Outcome, RateClaim, Refusal
 from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
+from rostra_kit.telemetry.facts import note_facts
 
 _RENEWALS_PER_HOLD = 3
 
@@ -220,10 +221,17 @@ class Charge:
         )
 
     def _count(self, usage: Usage, cost: int) -> None:
-        metrics, model = self._meter.metrics, self._model.id
-        metrics.tokens.labels("input", model).inc(usage.input_tokens)
-        metrics.tokens.labels("output", model).inc(usage.output_tokens)
-        metrics.cost_micros.labels(model).inc(cost)
+        metrics, provider, model = self._meter.metrics, self._model.provider, self._model.id
+        metrics.tokens.labels("input", provider, model).inc(usage.input_tokens)
+        metrics.tokens.labels("output", provider, model).inc(usage.output_tokens)
+        metrics.cost_micros.labels(provider, model).inc(cost)
+        note_facts(
+            provider=provider,
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_micros=cost,
+        )
 
     def _renew_later(self) -> None:
         """Keep money and places held for as long as the call runs; rates are not held."""

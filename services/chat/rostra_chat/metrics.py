@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _FIRST_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 _GAP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _QUEUE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
@@ -25,17 +26,32 @@ class ChatMetrics:
             buckets=_GAP_SECONDS,
             registry=registry,
         )
+        self.provider_seconds = Histogram(
+            "rostra_chat_provider_seconds",
+            "Time of a provider's call, from beginning to end, however it ends.",
+            ["provider", "model"],
+            buckets=_CALL_SECONDS,
+            registry=registry,
+        )
         self.open_streams = Gauge(
             "rostra_chat_open_streams", "Streams of a provider being read.", ["provider"], registry=registry
         )
         self.provider_errors = Counter(
             "rostra_chat_provider_errors", "Calls of a provider that failed.", ["provider", "kind"], registry=registry
         )
-        self.tokens = Counter("rostra_chat_tokens", "Tokens settled.", ["direction", "model"], registry=registry)
+        self.provider_retries = Counter(
+            "rostra_chat_provider_retries",
+            "Requests sent once more, because the connection was closed.",
+            ["provider"],
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "rostra_chat_tokens", "Tokens settled.", ["direction", "provider", "model"], registry=registry
+        )
         self.cost_micros = Counter(
             "rostra_chat_cost_micros",
             "Money settled, in millionths of the catalogue's currency unit.",
-            ["model"],
+            ["provider", "model"],
             registry=registry,
         )
         self.limiter_fallbacks = Counter(
@@ -73,4 +89,9 @@ class ChatMetrics:
         self.log_events = Counter("rostra_chat_log_events", "Events written to event logs.", registry=registry)
         self.log_drops = Counter(
             "rostra_chat_log_drops", "Ended responses whose last events Redis never took.", registry=registry
+        )
+        self.log_lag_seconds = Gauge(
+            "rostra_chat_log_lag_seconds",
+            "How long events have waited for a Redis that does not take them; 0 while it does.",
+            registry=registry,
         )

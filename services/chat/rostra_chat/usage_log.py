@@ -15,7 +15,9 @@ from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.open_calls import OpenCalls
 from rostra_kit.tasks import cancel
+from rostra_kit.telemetry.trace_context import current_traceparent
 from rostra_kit.usage_queue import (
+    CAUSE_FIELD,
     EVENT_FIELD,
     MAX_STREAM_LENGTH,
     OPEN_CALL_EVENTS,
@@ -32,6 +34,7 @@ _BATCH = 500
 class _Entry:
     event_id: str
     data: bytes
+    cause: str
     attempted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -97,7 +100,7 @@ class UsageLog:
 
     async def append(self, event: UsageEvent) -> None:
         """Return once `event` is in the stream or, while Redis is away, in the queue of this process."""
-        entry = _Entry(event.id, event.SerializeToString())
+        entry = _Entry(event.id, event.SerializeToString(), current_traceparent())
         if len(self._waiting) >= self._max_waiting:
             self._lose(entry, "the queue is full")
             return
@@ -123,7 +126,10 @@ class UsageLog:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for entry in batch:
-                    pipeline.xadd(USAGE_STREAM, {EVENT_FIELD: entry.data}, maxlen=MAX_STREAM_LENGTH, approximate=True)
+                    fields: dict[str, bytes | str] = {EVENT_FIELD: entry.data}
+                    if entry.cause:
+                        fields[CAUSE_FIELD] = entry.cause
+                    pipeline.xadd(USAGE_STREAM, fields, maxlen=MAX_STREAM_LENGTH, approximate=True)  # type: ignore[arg-type] # a dict of strings and bytes is one of strings or bytes
                 # After the events: whatever breaks off between the two leaves an event that comes twice.
                 ids = [entry.event_id for entry in batch]
                 pipeline.hdel(OPEN_CALL_EVENTS, *ids)

@@ -8,6 +8,7 @@ import anyio
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from rostra_gateway.active_users import ActiveUsers
 from rostra_gateway.admission import Admission
 from rostra_gateway.authentication import Authenticator
 from rostra_gateway.caller_cache import CallerCache
@@ -50,14 +51,15 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
     """Open everything that the gateway needs, yield its application, and close in reverse order."""
     metrics = GatewayMetrics(registry)
     async with (
-        open_clients(settings) as clients,
-        open_redis(settings.redis) as redis,
+        open_clients(settings, registry) as clients,
+        open_redis(settings.redis, registry) as redis,
         open_limiter(redis.limiter, on_fallback=metrics.limiter_fallbacks.inc) as limiter,
         anyio.create_task_group() as tasks,
     ):
         cache = CallerCache(max_callers=settings.cache.max_callers)
         revocations = RevocationListener(redis.streams, cache)
         tasks.start_soon(revocations.run)
+        tasks.start_soon(ActiveUsers(redis.commands, metrics).run)
         edge = Edge(
             settings=settings,
             clients=clients,

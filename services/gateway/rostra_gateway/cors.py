@@ -18,6 +18,7 @@ _ACCEPTED_PREFIX = "x-stainless-"
 _EXPOSED = ", ".join(
     [
         *("x-request-id", "openai-processing-ms", "openai-version", "retry-after", "x-should-retry"),
+        "traceparent",
         # A browser knows no wildcard for a part of a name.
         *(f"x-ratelimit-{kind}-{name}" for kind in ("limit", "remaining", "reset") for name in ("requests", "tokens")),
     ]

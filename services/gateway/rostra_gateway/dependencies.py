@@ -81,7 +81,7 @@ async def authenticate(
 
 def act_as(caller: Caller, serialized: bytes, exchange: Exchange) -> None:
     """Let every call to other services, from now on, be made on behalf of `caller`."""
-    exchange.user_id = caller.user_id
+    exchange.user_id, exchange.key_id = caller.user_id, caller.api_key_id
     set_current_request(RequestContext(request_id=exchange.request_id, caller=serialized, address=exchange.address))
 
 

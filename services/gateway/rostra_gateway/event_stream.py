@@ -57,6 +57,7 @@ class EventStream(Response):
         pieces: AsyncGenerator[Piece, None],
         *,
         slots: StreamSlots,
+        exchange: Exchange,
         error_frame: ErrorFrame,
         heartbeat_seconds: float,
         metrics: GatewayMetrics,
@@ -65,6 +66,7 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._pieces = pieces
         self._slots = slots
+        self._exchange = exchange
         self._error_frame = error_frame
         self._heartbeat_seconds = heartbeat_seconds
         self._metrics = metrics
@@ -97,6 +99,7 @@ class EventStream(Response):
             async for piece in self._pieces:
                 self._last = piece.frames
                 self._wrote = True
+                self._exchange.note_first_byte()
                 await send({"type": "http.response.body", "body": self._last, "more_body": True})
         except AppError as error:
             await self._send_error(error, send)
@@ -155,6 +158,7 @@ async def open_event_stream(
     return EventStream(
         _chain(first, pieces),
         slots=slots,
+        exchange=exchange,
         error_frame=error_frame,
         heartbeat_seconds=heartbeat_seconds,
         metrics=metrics,

@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra_kit.errors import AppError
+from rostra_kit.telemetry.facts import Facts
 
 
 @dataclass(slots=True)
@@ -16,21 +17,34 @@ class Exchange:
     """One request and its response, as far as they have come.
 
     Attributes:
+        traceparent: Names the server's span to the client; empty without a trace.
+        key_id: The API key's id, if the caller showed one.
+        first_byte_seconds: Time to the first event of a stream; `None` while there is none.
+        facts: What the services behind found out.
         followed_response_id: The background response whose events are the answer, once there is one.
     """
 
     request_id: str
     address: str
     started: float = field(default_factory=time.perf_counter)
+    traceparent: str = ""
     user_id: str = ""
+    key_id: str = ""
     model: str = ""
     status: int = 0
+    first_byte_seconds: float | None = None
+    facts: Facts = field(default_factory=dict)
     followed_response_id: str = ""
     limit_headers: dict[str, str] = field(default_factory=dict)
 
     def elapsed_seconds(self) -> float:
         """Return the time since the request arrived."""
         return time.perf_counter() - self.started
+
+    def note_first_byte(self) -> None:
+        """Note that the first event of a stream is about to be written."""
+        if self.first_byte_seconds is None:
+            self.first_byte_seconds = self.elapsed_seconds()
 
     def add_limit(self, name: str, *, limit: int, remaining: int, reset_seconds: float) -> None:
         """Report a limit in the response's `x-ratelimit-*` headers; of several by one name, the nearest to its end."""

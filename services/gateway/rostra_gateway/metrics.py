@@ -2,12 +2,19 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from rostra_kit.telemetry.trace_context import exemplar
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-_METHODS = {"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"}
+_MAX_USERS_SEEN = 100_000
+METHODS = {"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"}
 
 
 class GatewayMetrics:
-    """Counts what clients ask for and what they get."""
+    """Counts what clients ask for and what they get.
+
+    Attributes:
+        users_seen: Whose requests were answered, until `ActiveUsers` takes them from here.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -16,6 +23,13 @@ class GatewayMetrics:
         self._seconds = Histogram(
             "rostra_gateway_request_seconds",
             "Time from a request's arrival to the last byte of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.first_byte_seconds = Histogram(
+            "rostra_gateway_first_byte_seconds",
+            "Time from a request's arrival to the first event of an answer that is streamed.",
             ["route"],
             buckets=_SECONDS,
             registry=registry,
@@ -40,8 +54,20 @@ class GatewayMetrics:
         self.keyed_requests = Counter(
             "rostra_gateway_keyed_requests", "Requests with an Idempotency-Key.", ["outcome"], registry=registry
         )
+        self.active_users = Gauge(
+            "rostra_gateway_active_users",
+            "Users seen in that time by all gateways together: each tells the same.",
+            ["window"],
+            registry=registry,
+        )
+        self.users_seen: set[str] = set()
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request; a status of 0 means that the client left before the answer began."""
-        self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        self._seconds.labels(route).observe(seconds, exemplar())
+
+    def see(self, user_id: str) -> None:
+        """Note that a user was here."""
+        if user_id and len(self.users_seen) < _MAX_USERS_SEEN:
+            self.users_seen.add(user_id)

@@ -7,10 +7,10 @@ import logging
 from contextlib import nullcontext
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rostra_gateway.access_log import access_fields, finish_span
 from rostra_gateway.capacity import Capacity
 from rostra_gateway.cors import Cors
 from rostra_gateway.exchange import Exchange
@@ -22,12 +22,14 @@ from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.ids import new_id
-from rostra_kit.telemetry import incoming_trace
+from rostra_kit.telemetry.facts import collect_facts
+from rostra_kit.telemetry.trace_context import TRACEPARENT, TRACESTATE, begin_trace, exemplar, traceparent_of
 
 logger = logging.getLogger(__name__)
 
 # Asked every few seconds; their lines would bury the others.
 _PROBES = {"/livez", "/readyz"}
+_TRACE_HEADERS = {name.encode(): name for name in (TRACEPARENT, TRACESTATE)}
 
 
 class EdgeMiddleware:
@@ -40,7 +42,6 @@ class EdgeMiddleware:
         self._cors = Cors(settings.cors)
         self._metrics = metrics
         self._capacity = Capacity(settings.request.max_under_way, metrics)
-        self._tracer = trace.get_tracer("rostra")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -50,7 +51,8 @@ class EdgeMiddleware:
         exchange = Exchange(request_id=new_id("req"), address=client_address(scope, self._settings.trusted_proxies))
         scope["rostra.exchange"] = exchange
         set_current_request(RequestContext(request_id=exchange.request_id, address=exchange.address))
-        span = self._begin_span(scope)
+        exchange.facts = collect_facts()
+        span = self._begin_span(scope, exchange)
         body = scope["rostra.body"] = RequestBody(receive, scope, self._settings)
         sender = _Sender(send, exchange, body, [*self._security_headers, *self._cors.headers(scope)])
         app = self._cors.preflight(scope) or self._app
@@ -66,12 +68,17 @@ class EdgeMiddleware:
         finally:
             self._record(scope, exchange, span)
 
-    def _begin_span(self, scope: Scope) -> trace.Span:
-        """Join the client's trace, or begin one, for all that this request leads to."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        span = self._tracer.start_span(scope["method"], incoming_trace(headers), trace.SpanKind.SERVER)
-        # Not detached: the request's task, and its context with it, ends with the request.
-        otel_context.attach(trace.set_span_in_context(span))
+    def _begin_span(self, scope: Scope, exchange: Exchange) -> trace.Span:
+        """Join the client's trace, or begin one, for all that this request leads to; of probes nothing is recorded."""
+        if scope["path"] in _PROBES:
+            return trace.INVALID_SPAN
+        headers = {
+            _TRACE_HEADERS[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS
+        }
+        span = begin_trace(scope["method"], headers)
+        context = span.get_span_context()
+        if context.is_valid:
+            exchange.traceparent = traceparent_of(context)
         return span
 
     async def _answer(self, error: AppError, scope: Scope, receive: Receive, sender: "_Sender") -> None:
@@ -82,23 +89,16 @@ class EdgeMiddleware:
         # Only the route's template is a label: a path could be anything.
         route = getattr(scope.get("route"), "path", "unmatched")
         seconds = exchange.elapsed_seconds()
-        span.update_name(f"{scope['method']} {route}")
-        span.set_attribute("http.route", route)
-        span.set_attribute("http.response.status_code", exchange.status)
-        span.end()
+        self._metrics.see(exchange.user_id)
         self._metrics.observe(route=route, method=scope["method"], status=exchange.status, seconds=seconds)
+        if exchange.first_byte_seconds is not None:
+            self._metrics.first_byte_seconds.labels(route).observe(exchange.first_byte_seconds, exemplar())
+        if span.is_recording():
+            finish_span(span, scope["method"], route, exchange)
         logger.log(
             logging.DEBUG if route in _PROBES else logging.INFO,
             "request",
-            extra={
-                "method": scope["method"],
-                "route": route,
-                "status": exchange.status,
-                "seconds": round(seconds, 4),
-                "user_id": exchange.user_id,
-                # What was refused may name no model at all, but hold whatever its sender mistook for one.
-                "model": exchange.model if exchange.status < 400 else "",
-            },
+            extra=access_fields(scope["method"], route, exchange, seconds),
         )
 
 
@@ -128,6 +128,8 @@ class _Sender:
             (b"openai-version", b"2020-10-01"),
             *self._fixed,
         ]
+        if exchange.traceparent:
+            headers.append((b"traceparent", exchange.traceparent.encode()))
         if self._body.withheld:
             headers.append((b"connection", b"close"))
         headers += [(name.encode(), value.encode()) for name, value in exchange.limit_headers.items()]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from rostra_gateway.app import build
 from rostra_gateway.clients import Clients
@@ -16,6 +16,7 @@ from rostra_gateway.response_headers import security_headers
 from rostra_gateway.settings import Settings
 from rostra_kit.readiness import wait_until_ready
 from rostra_kit.shutdown import Shutdown
+from rostra_kit.telemetry.process import metrics_served
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +41,13 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then let open requests and streams finish."""
+async def serve(settings: Settings, registry: CollectorRegistry) -> None:
+    """Serve until SIGTERM or SIGINT; then let open requests and streams finish. `registry` takes what is measured."""
     shutdown = Shutdown()
     shutdown.listen()
-    registry = CollectorRegistry()
-    async with build(settings, registry) as app:
+    async with metrics_served(settings, registry) as metrics_port, build(settings, registry) as app:
         readiness = app.state.readiness = Readiness()
-        metrics_server, _ = start_http_server(
-            settings.listen.metrics_port, addr=settings.listen.host, registry=registry
-        )
-        ports = {"port": settings.listen.port, "metrics_port": metrics_server.server_port}
+        ports = {"port": settings.listen.port, "metrics_port": metrics_port}
         logger.info("listening", extra=ports)
         server = Server(_uvicorn_config(app, settings))
         serving = asyncio.create_task(server.serve())

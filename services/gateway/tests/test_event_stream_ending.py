@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from rostra.chat.v1.chat_service_pb2 import StreamResponseResponse
 from rostra_gateway.admission import StreamSlots
 from rostra_gateway.event_stream import EventStream, response_error_frame
+from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_kit.limits import Grant, LocalLimiter, SlotClaim
 
@@ -29,6 +30,7 @@ async def test_cancelled_stream_ends_with_an_error_event_and_frees_its_slot() ->
     stream = EventStream(
         endless(),
         slots=StreamSlots(limiter, [grant]),
+        exchange=Exchange(request_id="req_1", address="192.0.2.1"),
         error_frame=response_error_frame,
         heartbeat_seconds=60,
         metrics=GatewayMetrics(CollectorRegistry()),

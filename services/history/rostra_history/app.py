@@ -31,7 +31,7 @@ from rostra_kit.server import GrpcApp, all_of
 @asynccontextmanager
 async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[GrpcApp]:
     """Open everything that the history service needs, and close it in the end."""
-    async with open_store(settings.database) as store:
+    async with open_store(settings.database, registry) as store:
         metrics = HistoryMetrics(registry)
         service = HistoryService(
             store=store,
@@ -54,11 +54,13 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         yield GrpcApp(register, readiness=[store.ping])
 
 
-def open_store(settings: DatabaseSettings) -> AbstractAsyncContextManager[HistoryStore]:
-    """Open the store that the URL asks for."""
+def open_store(
+    settings: DatabaseSettings, registry: CollectorRegistry | None = None
+) -> AbstractAsyncContextManager[HistoryStore]:
+    """Open the store that the URL asks for; `registry` takes what is measured of it."""
     if settings.sqlite_path is not None:
-        return open_sqlite_store(settings.sqlite_path)
-    return open_documentdb_store(settings)
+        return open_sqlite_store(settings.sqlite_path, registry)
+    return open_documentdb_store(settings, registry)
 
 
 def now_us() -> int:

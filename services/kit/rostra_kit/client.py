@@ -10,13 +10,18 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from opentelemetry import trace
+from prometheus_client import CollectorRegistry
 
 from rostra_kit.channel import Channel
 from rostra_kit.context import ADDRESS_KEY, CALLER_KEY, REQUEST_ID_KEY, current_request
 from rostra_kit.errors import UnavailableError
+from rostra_kit.rpc_metrics import ClientRpcMetrics
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.status import error_from_rpc
-from rostra_kit.telemetry import outgoing_trace
+from rostra_kit.telemetry.facts import note_metadata
+from rostra_kit.telemetry.rpc import ClientCalls
+from rostra_kit.telemetry.trace_context import outgoing_trace
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -32,13 +37,19 @@ class ServiceClient(Generic[StubT]):
         stub: The generated stub class.
         descriptor: The service's descriptor, whose methods say by `idempotency_level` whether they may be repeated.
         address: Where the replicas are.
+        metrics: Counts the calls.
     """
 
     def __init__(
-        self, stub: Callable[[grpc.aio.Channel], StubT], descriptor: ServiceDescriptor, address: ServiceAddress
+        self,
+        stub: Callable[[grpc.aio.Channel], StubT],
+        descriptor: ServiceDescriptor,
+        address: ServiceAddress,
+        metrics: ClientRpcMetrics | None = None,
     ) -> None:
         self._channel = Channel(address, _channel_options(descriptor))
         self._timeout_seconds = address.timeout_seconds
+        self._calls = ClientCalls(metrics or ClientRpcMetrics(CollectorRegistry()))
         self._new_stub = stub
         self._stub = stub(self._channel.current)
 
@@ -91,9 +102,14 @@ class ServiceClient(Generic[StubT]):
         """
         timeout = _sooner(timeout_seconds or self._timeout_seconds, current_request().remaining_seconds())
         try:
-            return await method(request, timeout=timeout, metadata=_outgoing_metadata())
+            with self._calls.watch(method) as span:
+                call = method(request, timeout=timeout, metadata=_outgoing_metadata(span))
+                response = await call
+                note_metadata(await call.trailing_metadata())
+                return response
         except grpc.aio.AioRpcError as error:
             self._channel.note(error)
+            note_metadata(error.trailing_metadata())
             raise error_from_rpc(error) from error
 
     async def stream(
@@ -106,24 +122,29 @@ class ServiceClient(Generic[StubT]):
         Raises:
             AppError: As `call` does, before or between messages.
         """
-        call = method(request, timeout=current_request().remaining_seconds(), metadata=_outgoing_metadata())
+        timeout = current_request().remaining_seconds()
         try:
-            async for message in call:
-                yield message
+            with self._calls.watch(method) as span:
+                call = method(request, timeout=timeout, metadata=_outgoing_metadata(span))
+                try:
+                    async for message in call:
+                        yield message
+                    note_metadata(await call.trailing_metadata())
+                finally:
+                    call.cancel()
         except grpc.aio.AioRpcError as error:
             self._channel.note(error)
+            note_metadata(error.trailing_metadata())
             raise error_from_rpc(error) from error
-        finally:
-            call.cancel()
 
 
 def _sooner(timeout: float, remaining: float | None) -> float:
     return timeout if remaining is None else min(timeout, remaining)
 
 
-def _outgoing_metadata() -> tuple[tuple[str, str | bytes], ...]:
+def _outgoing_metadata(span: trace.Span) -> tuple[tuple[str, str | bytes], ...]:
     request = current_request()
-    metadata: list[tuple[str, str | bytes]] = list(outgoing_trace().items())
+    metadata: list[tuple[str, str | bytes]] = [*outgoing_trace(span if span.is_recording() else None)]
     if request.request_id:
         metadata.append((REQUEST_ID_KEY, request.request_id))
     if request.address:

@@ -9,12 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from rostra_kit.telemetry.redis import ObservedRedis, Observer, RedisMetrics
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 # Without an end, a reader whose Redis vanished without a word would never read again.
@@ -63,25 +66,32 @@ class RedisClients:
 
 
 @asynccontextmanager
-async def open_redis(settings: RedisSettings) -> AsyncIterator[RedisClients]:
-    """Open the clients of Redis, and close them at the end."""
+async def open_redis(settings: RedisSettings, registry: CollectorRegistry | None = None) -> AsyncIterator[RedisClients]:
+    """Open the clients of Redis, and close them at the end; `registry` takes what is measured of them."""
+    metrics = RedisMetrics(registry or CollectorRegistry())
     fast, plain = settings.limiter_timeout_seconds, settings.timeout_seconds
     connect = settings.connect_timeout_seconds
     backoff = ExponentialWithJitterBackoff(base=0.05, cap=0.5)
+    pools = {
+        "limiter": _pool(settings, read_seconds=fast, connect_seconds=fast, retry=Retry(NoBackoff(), 0)),
+        "commands": _pool(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, 3)),
+        "streams": _pool(
+            settings, read_seconds=_LONGEST_READ_SECONDS, connect_seconds=connect, retry=Retry(backoff, 3)
+        ),
+    }
+    clients: dict[str, Redis] = {}
     async with AsyncExitStack() as stack:
-        limiter, commands, streams = [
-            await stack.enter_async_context(client)
-            for client in (
-                _client(settings, read_seconds=fast, connect_seconds=fast, retry=Retry(NoBackoff(), 0)),
-                _client(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, 3)),
-                _client(settings, read_seconds=_LONGEST_READ_SECONDS, connect_seconds=connect, retry=Retry(backoff, 3)),
-            )
-        ]
-        yield RedisClients(limiter=limiter, commands=commands, streams=streams)
+        for name, pool in pools.items():
+            metrics.watch(name, pool)
+            client = ObservedRedis.on(pool, Observer(metrics, name, is_timed=name != "streams"))
+            clients[name] = await stack.enter_async_context(client)
+        yield RedisClients(**clients)
 
 
-def _client(settings: RedisSettings, *, read_seconds: float, connect_seconds: float, retry: Retry) -> Redis:
-    """Return a client whose callers wait for a free connection, where redis-py would raise at once."""
+def _pool(
+    settings: RedisSettings, *, read_seconds: float, connect_seconds: float, retry: Retry
+) -> BlockingConnectionPool:
+    """Return a pool whose callers wait for a free connection, where redis-py would raise at once."""
     pool = BlockingConnectionPool.from_url(
         settings.url.get_secret_value(),
         max_connections=settings.max_connections,
@@ -91,7 +101,7 @@ def _client(settings: RedisSettings, *, read_seconds: float, connect_seconds: fl
         retry=retry,
     )
     pool.connection_class = _telling_of_dead_sockets(pool.connection_class)
-    return Redis.from_pool(pool)
+    return pool
 
 
 def _telling_of_dead_sockets(connection_class: type[AbstractConnection]) -> type[AbstractConnection]:

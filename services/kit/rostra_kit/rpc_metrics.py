@@ -1,4 +1,4 @@
-"""Metrics of the RPCs that a service serves, under the names that gRPC's communities query."""
+"""Metrics of RPCs, served and made, under the names that gRPC's communities query."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -16,6 +16,25 @@ class RpcMetrics:
         self.handling_seconds = Histogram(
             "grpc_server_handling_seconds",
             "Time from the first to the last byte of an RPC.",
+            ["grpc_service", "grpc_method"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
+class ClientRpcMetrics:
+    """Counts the RPCs made and how long they took for the caller."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.handled = Counter(
+            "grpc_client_handled",
+            "RPCs made, as they ended for the caller.",
+            ["grpc_service", "grpc_method", "grpc_code"],
+            registry=registry,
+        )
+        self.handling_seconds = Histogram(
+            "grpc_client_handling_seconds",
+            "Time of RPCs for the caller, retries included.",
             ["grpc_service", "grpc_method"],
             buckets=_SECONDS,
             registry=registry,

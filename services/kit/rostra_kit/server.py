@@ -10,7 +10,7 @@ from typing import TypeVar
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from rostra_kit.client import MAX_MESSAGE_BYTES
 from rostra_kit.logging import configure_logging
@@ -19,7 +19,8 @@ from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.server_interceptor import ServerInterceptor
 from rostra_kit.settings import ListenSettings, ServiceSettings
 from rostra_kit.shutdown import Shutdown
-from rostra_kit.telemetry import tracing
+from rostra_kit.telemetry.process import metrics_served, new_registry
+from rostra_kit.telemetry.tracing import tracing
 from rostra_kit.tls import server_credentials
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,9 @@ Build = Callable[[SettingsT, CollectorRegistry], AbstractAsyncContextManager[Grp
 def run_service(name: str, settings: SettingsT, build: Build[SettingsT]) -> None:
     """Run the service `name` until SIGTERM or SIGINT, then let it end in order."""
     configure_logging(name, level=settings.log_level)
-    with tracing(name):
-        uvloop.run(_serve(settings, build))
+    registry = new_registry()
+    with tracing(name, registry):
+        uvloop.run(_serve(settings, build, registry))
 
 
 def all_of(*registers: Register) -> Register:
@@ -68,11 +70,10 @@ def all_of(*registers: Register) -> Register:
     return register
 
 
-async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
+async def _serve(settings: SettingsT, build: Build[SettingsT], registry: CollectorRegistry) -> None:
     shutdown = Shutdown()
     shutdown.listen()
-    registry = CollectorRegistry()
-    async with build(settings, registry) as app:
+    async with metrics_served(settings, registry) as metrics_port, build(settings, registry) as app:
         server = new_server(registry)
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -81,11 +82,8 @@ async def _serve(settings: SettingsT, build: Build[SettingsT]) -> None:
         app.register(server)
         port = add_port(server, settings.listen)
         health_server = await _start_health_server(settings.listen, health_servicer)
-        metrics_server, _ = start_http_server(
-            settings.listen.metrics_port, addr=settings.listen.host, registry=registry
-        )
         await server.start()
-        logger.info("listening", extra={"port": port, "metrics_port": metrics_server.server_port})
+        logger.info("listening", extra={"port": port, "metrics_port": metrics_port})
 
         ready = asyncio.create_task(wait_until_ready(app.readiness))
         stop = asyncio.create_task(shutdown.wait())

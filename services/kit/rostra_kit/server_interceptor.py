@@ -15,7 +15,6 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from rostra_kit.context import (
@@ -23,13 +22,14 @@ from rostra_kit.context import (
     CALLER_KEY,
     REQUEST_ID_KEY,
     RequestContext,
-    current_request,
     set_current_request,
 )
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.status import message_of, reason_name, trailing_metadata
-from rostra_kit.telemetry import incoming_trace
+from rostra_kit.telemetry.facts import collect_facts, facts_metadata
+from rostra_kit.telemetry.rpc import describe_rpc
+from rostra_kit.telemetry.trace_context import exemplar, join_trace
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,6 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, metrics: RpcMetrics) -> None:
         self._metrics = metrics
-        self._tracer = trace.get_tracer("rostra")
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -79,11 +78,14 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Context) -> Any:
             with self._observe(method, context) as ended:
                 try:
-                    return await behavior(request, context)
+                    response = await behavior(request, context)
                 except (asyncio.CancelledError, grpc.aio.AbortError):
                     raise
                 except Exception as error:  # noqa: BLE001 - this is where unforeseen errors are logged and named
                     await ended.abort(error)
+                else:
+                    ended.tell_facts()
+                    return response
 
         return call
 
@@ -94,6 +96,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                     async with aclosing(behavior(request, context)) as messages:
                         async for message in messages:
                             yield message
+                    ended.tell_facts()
                 except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
                     raise
                 except Exception as error:  # noqa: BLE001 - this is where unforeseen errors are logged and named
@@ -106,11 +109,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         service, _, name = method[1:].partition("/")
         headers = dict(context.invocation_metadata() or ())
         set_current_request(_request_context(headers, context.time_remaining()))
-        span = self._tracer.start_span(
-            method[1:], context=incoming_trace(headers), kind=trace.SpanKind.SERVER, attributes={"rpc.system": "grpc"}
-        )
-        # Not detached: the task, and its context with it, ends with the call.
-        otel_context.attach(trace.set_span_in_context(span))
+        span = join_trace(method[1:], headers)
         self._metrics.started.labels(service, name).inc()
         started = time.perf_counter()
         ending = _Ending(context)
@@ -122,16 +121,17 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         finally:
             seconds = time.perf_counter() - started
             self._metrics.handled.labels(service, name, ending.code.name).inc()
-            self._metrics.handling_seconds.labels(service, name).observe(seconds)
-            span.set_attribute("rpc.grpc.status_code", ending.code.value[0])
-            span.end()
-            # What services ask of one another all the time, for nobody, is worth a line only when it fails.
-            is_routine = not current_request().caller and ending.code is grpc.StatusCode.OK
-            logger.log(
-                logging.DEBUG if is_routine else logging.INFO,
-                "rpc",
-                extra={"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)},
-            )
+            self._metrics.handling_seconds.labels(service, name).observe(seconds, exemplar())
+            if span.is_recording():
+                describe_rpc(span, service, name, ending.code)
+                if ending.code in _SERVER_FAULTS:
+                    span.set_status(trace.StatusCode.ERROR)
+                span.end()
+            # The gateway has a line for each request; an RPC's own is worth one only where it is at fault.
+            level = logging.INFO if ending.code in _SERVER_FAULTS else logging.DEBUG
+            if logger.isEnabledFor(level):
+                told = {"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)}
+                logger.log(level, "rpc", extra=told | ending.facts)
 
 
 class _Ending:
@@ -139,7 +139,13 @@ class _Ending:
 
     def __init__(self, context: Context) -> None:
         self.code = grpc.StatusCode.OK
+        self.facts = collect_facts()
         self._context = context
+
+    def tell_facts(self) -> None:
+        """Send what became known in the call to who made it."""
+        if self.facts:
+            self._context.set_trailing_metadata(facts_metadata(self.facts))
 
     async def abort(self, error: Exception) -> None:
         """End the call with the status of `error`; of an unforeseen one only an id leaves the process."""
@@ -150,7 +156,8 @@ class _Ending:
         elif error.code in _SERVER_FAULTS:
             logger.warning("%s", error.message, exc_info=error.__cause__, extra={"reason": reason_name(error.reason)})
         self.code = error.code
-        await self._context.abort(error.code, message_of(error), trailing_metadata(error))
+        told = (*trailing_metadata(error), *facts_metadata(self.facts))
+        await self._context.abort(error.code, message_of(error), told)
 
 
 def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -> RequestContext:

@@ -14,7 +14,10 @@ from rostra.user.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_se
 from rostra.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from rostra_kit.client import ServiceClient
 from rostra_kit.redis import open_redis
+from rostra_kit.rpc_metrics import ClientRpcMetrics
 from rostra_kit.server import GrpcApp, all_of
+from rostra_kit.telemetry.database import DatabaseMetrics
+from rostra_kit.telemetry.sql import watch_statements
 from rostra_user.admin_servicer import AdminServicer
 from rostra_user.background import repeated
 from rostra_user.clock import Clock, utc_now
@@ -58,13 +61,16 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
         engine = await stack.enter_async_context(open_engine(settings.database))
         if settings.database.migrates_on_start:
             await upgrade(engine)
-        redis = await stack.enter_async_context(open_redis(settings.redis))
+        redis = await stack.enter_async_context(open_redis(settings.redis, registry))
+        calls_made = ClientRpcMetrics(registry)
         history = await stack.enter_async_context(
-            ServiceClient(HistoryServiceStub, HISTORY.services_by_name["HistoryService"], settings.history)
+            ServiceClient(HistoryServiceStub, HISTORY.services_by_name["HistoryService"], settings.history, calls_made)
         )
-        watch_pool(engine, metrics.database_connections)
+        statements = DatabaseMetrics(registry)
+        watch_statements(engine, statements)
+        watch_pool(engine, metrics.database_connections, metrics.database_connections_limit)
         database = Database(engine, metrics.database_wait_seconds.time)
-        replica = await _open_replica(settings.database, stack)
+        replica = await _open_replica(settings.database, stack, statements)
         shown_from = StaleReader(database, replica, metrics.replica_reads)
         accounts, usage = SqlAccountStore(database), SqlUsageStore(database, shown_from)
         revocations = RedisRevocations(redis.commands, metrics)
@@ -146,11 +152,15 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
         yield GrpcApp(register, readiness=[partial(check_schema, engine)])
 
 
-async def _open_replica(settings: DatabaseSettings, stack: AsyncExitStack) -> Database | None:
+async def _open_replica(
+    settings: DatabaseSettings, stack: AsyncExitStack, statements: DatabaseMetrics
+) -> Database | None:
     replica = replica_settings(settings)
     if replica is None:
         return None
-    return Database(await stack.enter_async_context(open_engine(replica)))
+    engine = await stack.enter_async_context(open_engine(replica))
+    watch_statements(engine, statements)
+    return Database(engine)
 
 
 def _signing_keys(settings: Settings, clock: Clock) -> SigningKeys:

@@ -46,6 +46,9 @@ class UserMetrics:
             ["state"],
             registry=registry,
         )
+        self.database_connections_limit = Gauge(
+            "rostra_user_database_connections_limit", "The most connections that there may be.", registry=registry
+        )
         self.database_wait_seconds = Histogram(
             "rostra_user_database_wait_seconds",
             "Time until a transaction had a live connection, or was refused one.",

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from opentelemetry.trace import Link, SpanKind
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from rostra_kit.errors import AppError, UnavailableError
-from rostra_kit.usage_queue import CONSUMER_GROUP, EVENT_FIELD, USAGE_STREAM
+from rostra_kit.telemetry.spans import is_tracing, linked_span
+from rostra_kit.telemetry.trace_context import link_to
+from rostra_kit.usage_queue import CAUSE_FIELD, CONSUMER_GROUP, EVENT_FIELD, USAGE_STREAM
 from rostra_user.domain import UsageEvent
 from rostra_user.metrics import UserMetrics
 from rostra_user.settings import UsageQueueSettings
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 Entry = tuple[bytes, Mapping[bytes, bytes] | None]
 
+_CAUSE = CAUSE_FIELD.encode()
+_MAX_LINKS = 128
 _DEAD_AFTER_MILLISECONDS = 24 * 3600 * 1000
 
 
@@ -95,8 +100,9 @@ class UsageConsumer:
         """Write a batch to the ledger, then drop it from the queue."""
         self._metrics.usage_queue_lag_seconds.set(_age_seconds(entries[0][0]) if entries else 0)
         if entries:
-            await self._write([event for entry in entries if (event := self._parse(*entry)) is not None])
-            await self._drop([entry_id for entry_id, _ in entries])
+            with linked_span(f"process {USAGE_STREAM}", _causes(entries), kind=SpanKind.CONSUMER):
+                await self._write([event for entry in entries if (event := self._parse(*entry)) is not None])
+                await self._drop([entry_id for entry_id, _ in entries])
         self._metrics.usage_queue_entries.set(await self._redis.xlen(USAGE_STREAM))
 
     def _parse(self, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> UsageEvent | None:
@@ -146,3 +152,11 @@ class UsageConsumer:
 def _age_seconds(entry_id: bytes) -> float:
     """Return how long ago an entry was queued: its id begins with the moment, in milliseconds."""
     return max(0.0, time.time() - int(entry_id.partition(b"-")[0]) / 1000)
+
+
+def _causes(entries: Sequence[Entry]) -> list[Link]:
+    """Return links to the traced calls among those that are recorded."""
+    if not is_tracing():
+        return []
+    told = [fields[_CAUSE] for _, fields in entries if fields and _CAUSE in fields]
+    return [link for traceparent in told[:_MAX_LINKS] for link in link_to(traceparent.decode("latin-1"))]

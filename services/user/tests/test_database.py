@@ -87,7 +87,7 @@ async def test_use_of_the_pool_is_measured(migrated_database: DatabaseSettings, 
     metrics = UserMetrics(registry)
     small = migrated_database.model_copy(update={"pool_size": 1, "pool_overflow": 0, "pool_timeout_seconds": 0.05})
     async with open_engine(small) as engine:
-        watch_pool(engine, metrics.database_connections)
+        watch_pool(engine, metrics.database_connections, metrics.database_connections_limit)
         database = Database(engine, metrics.database_wait_seconds.time)
 
         def connections() -> tuple[float | None, ...]:

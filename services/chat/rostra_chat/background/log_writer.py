@@ -45,7 +45,8 @@ class LogWriter:
         self._unwritten: dict[int, RunLog] = {}
         self._ended_at: dict[int, float] = {}
         self._filled = asyncio.Event()
-        self._is_down = False
+        self._down_since: float | None = None
+        metrics.log_lag_seconds.set_function(self._lag_seconds)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -75,7 +76,7 @@ class LogWriter:
     async def write_soon(self, run_log: RunLog) -> None:
         """Have it written, and return when it is; while Redis is away, return without."""
         self.write(run_log)
-        if not self._is_down:
+        if self._down_since is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SOON_SECONDS):
                     await run_log.wait_until_written()
@@ -98,7 +99,7 @@ class LogWriter:
         except (RedisError, OSError) as error:
             self._note_failure(error)
             return False
-        self._is_down = False
+        self._down_since = None
         self._metrics.log_writes.inc()
         for (run_log, _), length in zip(pairs, lengths, strict=True):
             self._metrics.log_events.inc(run_log.note(length))
@@ -113,10 +114,10 @@ class LogWriter:
                 self._ended_at.pop(key, None)
 
     def _note_failure(self, error: Exception) -> None:
-        if not self._is_down:
-            logger.warning("Redis does not answer: events of responses wait in memory", exc_info=error)
-        self._is_down = True
         now = time.monotonic()
+        if self._down_since is None:
+            logger.warning("Redis does not answer: events of responses wait in memory", exc_info=error)
+            self._down_since = now
         for key, run_log in self._unwritten.items():
             if run_log.is_ended:
                 self._ended_at.setdefault(key, now)
@@ -130,3 +131,6 @@ class LogWriter:
         del self._ended_at[key]
         self._metrics.log_drops.inc()
         logger.warning("the events of a response are dropped", extra={"response_id": run_log.response_id})
+
+    def _lag_seconds(self) -> float:
+        return 0.0 if self._down_since is None else time.monotonic() - self._down_since

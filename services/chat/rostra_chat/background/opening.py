@@ -17,6 +17,7 @@ from rostra_chat.metrics import ChatMetrics
 from rostra_chat.responses.planner import Planner
 from rostra_chat.settings import BackgroundSettings
 from rostra_kit.redis import RedisClients
+from rostra_kit.telemetry.causes import Causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ async def open_background(
     drain_seconds: float,
 ) -> AsyncIterator[Background]:
     """Run background responses while the context is open; at its end they have `drain_seconds`."""
-    log = EventLog(redis.commands, keep_seconds=settings.keep_events_seconds)
+    log, causes = EventLog(redis.commands, keep_seconds=settings.keep_events_seconds), Causes(redis.limiter)
     async with AsyncExitStack() as stack:
         signals = await stack.enter_async_context(Signals(listener=redis.streams, sender=redis.limiter))
         log_writer = await stack.enter_async_context(
@@ -62,10 +63,11 @@ async def open_background(
                 settings=settings,
                 drain_seconds=drain_seconds,
                 metrics=metrics,
+                causes=causes,
             )
         )
         follower = Follower(log=log, queue=queue, signals=signals, metrics=metrics)
         responses = BackgroundResponses(
-            planner=planner, queue=queue, follower=follower, log_writer=log_writer, signals=signals
+            planner=planner, queue=queue, follower=follower, log_writer=log_writer, signals=signals, causes=causes
         )
         yield Background(responses, runner)

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from enum import Enum
 from typing import Any
+
+from opentelemetry.trace import Link, SpanKind
 
 from rostra.chat.v1.chat_service_pb2 import ResponseState
 from rostra_chat.background.event_log import EventLog
@@ -21,6 +24,8 @@ from rostra_chat.responses.planner import Planner
 from rostra_chat.responses.response_object import Ending, ended
 from rostra_kit.context import RequestContext, set_current_request
 from rostra_kit.errors import AppError, DeadlineExceededError, InternalError, NotFoundError, UnavailableError
+from rostra_kit.telemetry.facts import collect_facts
+from rostra_kit.telemetry.spans import linked_span
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +83,13 @@ class BackgroundRun:
         self._is_ended = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> asyncio.Task[None]:
-        """Execute the attempt in a task of its own, which ends when everything is in order."""
-        self._task = asyncio.create_task(self._execute(), name=f"run {self.job.lease.response_id}")
+    def start(self, causes: Sequence[Link] = ()) -> asyncio.Task[None]:
+        """Execute the attempt in a task of its own, which ends when everything is in order.
+
+        Args:
+            causes: What the attempt's trace points at.
+        """
+        self._task = asyncio.create_task(self._execute(causes), name=f"run {self.job.lease.response_id}")
         return self._task
 
     def stop(self, why: Stop) -> None:
@@ -93,9 +102,16 @@ class BackgroundRun:
             self._is_ending = True
             self._task.cancel()
 
-    async def _execute(self) -> None:
-        lease = self.job.lease
-        set_current_request(RequestContext(request_id=lease.response_id, caller=self.job.caller))
+    async def _execute(self, causes: Sequence[Link]) -> None:
+        response_id = self.job.lease.response_id
+        set_current_request(RequestContext(request_id=response_id, caller=self.job.caller))
+        facts, began = collect_facts(), self._loop.time()
+        with linked_span("run response", causes, {"rostra.response.id": response_id}, kind=SpanKind.CONSUMER):
+            await self._run()
+            told = {"response_id": response_id, "attempt": self.job.lease.attempt, "is_ended": self._is_ended}
+            logger.info("run", extra=told | {"seconds": round(self._loop.time() - began, 4)} | facts)
+
+    async def _run(self) -> None:
         failure = await self._attempt()
         self._is_ending = True
         await self._conclude(failure)

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
+
+from opentelemetry.trace import Link
 
 from rostra_chat.background.job_queue import Job, JobQueue
 from rostra_chat.background.run import BackgroundRun, Stop
@@ -15,6 +17,7 @@ from rostra_chat.metrics import ChatMetrics
 from rostra_chat.settings import BackgroundSettings
 from rostra_kit.errors import AppError
 from rostra_kit.tasks import cancel
+from rostra_kit.telemetry.causes import Causes
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class Runner:
         settings: How many, how long, how often.
         drain_seconds: The time that runs get to finish once the process is told to end.
         metrics: Counts runs and how long they waited.
+        causes: Knows the requests that the runs are for.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Runner:
         settings: BackgroundSettings,
         drain_seconds: float,
         metrics: ChatMetrics,
+        causes: Causes,
     ) -> None:
         self._queue = queue
         self._new_run = new_run
@@ -49,6 +54,7 @@ class Runner:
         self._settings = settings
         self._drain_seconds = drain_seconds
         self._metrics = metrics
+        self._causes = causes
         self._runs: dict[asyncio.Task[None], BackgroundRun] = {}
         self._more_to_do = asyncio.Event()
         self._is_queue_away = False
@@ -113,13 +119,14 @@ class Runner:
             return False
         self._is_queue_away = False
         if job is not None:
-            self._start(job, lease_ends_at=now + self._settings.lease_seconds)
+            causes = await self._causes.recall(job.lease.response_id)
+            self._start(job, causes, lease_ends_at=now + self._settings.lease_seconds)
         return job is not None
 
-    def _start(self, job: Job, *, lease_ends_at: float) -> None:
+    def _start(self, job: Job, causes: Sequence[Link], *, lease_ends_at: float) -> None:
         run = self._new_run(job)
         run.lease_ends_at = lease_ends_at
-        task = run.start()
+        task = run.start(causes)
         self._runs[task] = run
         task.add_done_callback(self._note_end)
         self._metrics.background_runs.set(len(self._runs))

@@ -21,6 +21,7 @@ from rostra_chat.background.signals import CANCEL, WORK, Signals, events_topic
 from rostra_chat.errors import EventsNotKept
 from rostra_chat.responses.planner import Planner
 from rostra_kit.errors import AppError, InvalidArgumentError
+from rostra_kit.telemetry.causes import Causes
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +38,25 @@ class BackgroundResponses:
         follower: Reads their events.
         log_writer: Writes their first events.
         signals: Wakes runners.
+        causes: Lets the trace of a run point at the request that it is for.
     """
 
     def __init__(
-        self, *, planner: Planner, queue: JobQueue, follower: Follower, log_writer: LogWriter, signals: Signals
+        self,
+        *,
+        planner: Planner,
+        queue: JobQueue,
+        follower: Follower,
+        log_writer: LogWriter,
+        signals: Signals,
+        causes: Causes,
     ) -> None:
         self._planner = planner
         self._queue = queue
         self._follower = follower
         self._log_writer = log_writer
         self._signals = signals
+        self._causes = causes
 
     async def create(self, request: pb.CreateResponseRequest) -> pb.CreateResponseResponse:
         """Queue a response and return it.
@@ -120,6 +130,7 @@ class BackgroundResponses:
                 response, input_items=plan.input_items, request_body=body, branch_point=plan.branch_point
             ),
             self._log_writer.write_soon(events),
+            self._causes.remember(response["id"]),
         )
         self._signals.send(WORK)
         return response

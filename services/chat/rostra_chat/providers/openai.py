@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's chat completions: OpenAI itself, vLLM, Ollama and many more."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -38,19 +38,33 @@ class OpenAIProvider:
         session: Makes the calls; it carries the key, and the time that a connection may take.
         base_url: The server's address, `/v1` included.
         settings: How long to wait.
+        on_retry: Called when a request is sent once more.
     """
 
     name = "openai"
 
-    def __init__(self, session: aiohttp.ClientSession, *, base_url: str, settings: ProviderSettings) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        settings: ProviderSettings,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._settings = settings
+        self._on_retry = on_retry
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, *, base_url: str | None, api_key: SecretStr | None, settings: ProviderSettings
+        cls,
+        *,
+        base_url: str | None,
+        api_key: SecretStr | None,
+        settings: ProviderSettings,
+        on_retry: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Self]:
         """Keep a pool of connections while the provider is open."""
         headers = {"Content-Type": "application/json"}
@@ -62,7 +76,7 @@ class OpenAIProvider:
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         ) as session:
-            yield cls(session, base_url=base_url or OPENAI_BASE_URL, settings=settings)
+            yield cls(session, base_url=base_url or OPENAI_BASE_URL, settings=settings, on_retry=on_retry)
 
     async def complete(self, model: Model, body: Body) -> tuple[dict[str, Any], bytes]:
         """Complete a chat: see `Provider`."""
@@ -131,6 +145,7 @@ class OpenAIProvider:
         except aiohttp.ClientConnectionError as error:
             if could_not_connect(error) or tracker.bytes_written:
                 raise
+        self._on_retry()
         return await self._session.request(method, url, data=data, allow_redirects=False)
 
 

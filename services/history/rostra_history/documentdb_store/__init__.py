@@ -17,6 +17,8 @@ interpreted.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client import CollectorRegistry
+
 from rostra_history.documentdb_store.chat_completions import DocumentdbChatCompletionStore
 from rostra_history.documentdb_store.conversations import DocumentdbConversationStore
 from rostra_history.documentdb_store.database import Database, open_database
@@ -67,7 +69,9 @@ class DocumentdbHistoryStore:
 
 
 @asynccontextmanager
-async def open_documentdb_store(settings: DatabaseSettings) -> AsyncIterator[DocumentdbHistoryStore]:
-    """Open the store; it connects with the first call."""
-    async with open_database(settings) as database:
+async def open_documentdb_store(
+    settings: DatabaseSettings, registry: CollectorRegistry | None = None
+) -> AsyncIterator[DocumentdbHistoryStore]:
+    """Open the store; it connects with the first call. `registry` takes what is measured."""
+    async with open_database(settings, registry) as database:
         yield DocumentdbHistoryStore(database)

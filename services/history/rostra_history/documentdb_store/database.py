@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+from prometheus_client import CollectorRegistry
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -18,6 +19,8 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_history.pending_writes import PendingWrites
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import AlreadyExistsError, InvalidArgumentError, UnavailableError
+from rostra_kit.telemetry.database import DatabaseMetrics
+from rostra_kit.telemetry.mongodb import CommandWatch, PoolWatch
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -69,9 +72,13 @@ def member(owner: str, conversation_id: str, item_id: str) -> Document:
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """Open the database that the settings name."""
+async def open_database(
+    settings: DatabaseSettings, registry: CollectorRegistry | None = None
+) -> AsyncIterator[Database]:
+    """Open the database that the settings name; `registry` takes what is measured."""
     timeout_ms = int(settings.timeout_seconds * 1000)
+    registry = registry or CollectorRegistry()
+    connections = PoolWatch(registry, service="history", limit=settings.max_connections)
     options: dict[str, Any] = {
         "appname": "rostra-history",
         "w": "majority",
@@ -81,6 +88,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         "connectTimeoutMS": timeout_ms,
         "waitQueueTimeoutMS": timeout_ms,
         "socketTimeoutMS": _SOCKET_TIMEOUT_MS,
+        "event_listeners": [CommandWatch(DatabaseMetrics(registry)), connections],
     }
     if settings.tls_ca_file is not None:
         options |= {"tls": True, "tlsCAFile": str(settings.tls_ca_file)}

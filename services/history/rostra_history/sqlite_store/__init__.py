@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiosqlite
+from prometheus_client import CollectorRegistry
 
 from rostra_history.sqlite_store.chat_completions import SqliteChatCompletionStore
 from rostra_history.sqlite_store.conversations import SqliteConversationStore
@@ -53,7 +54,12 @@ class SqliteHistoryStore:
 
 
 @asynccontextmanager
-async def open_sqlite_store(path: Path) -> AsyncIterator[SqliteHistoryStore]:
-    """Open the store in the file `path`, making the file and its folder where they are absent."""
-    async with open_database(path) as database:
+async def open_sqlite_store(path: Path, registry: CollectorRegistry | None = None) -> AsyncIterator[SqliteHistoryStore]:
+    """Open the store in the file `path`, making the file and its folder where they are absent.
+
+    Args:
+        path: The file.
+        registry: Takes what is measured.
+    """
+    async with open_database(path, registry) as database:
         yield SqliteHistoryStore(database)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
+from prometheus_client import CollectorRegistry
 
 from rostra_history.pending_writes import PendingWrites
 from rostra_history.sqlite_store.schema import upgrade
 from rostra_kit.errors import AlreadyExistsError, UnavailableError
+from rostra_kit.telemetry.database import DatabaseMetrics
 
 T = TypeVar("T")
 
@@ -33,17 +35,21 @@ class Database:
     Args:
         writer: The connection of all transactions, one at a time; others on the same file wait by SQLite's own lock.
         readers: Connections for queries. Each sees what was committed when its query began.
+        metrics: Measures both.
     """
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Iterable[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, writer: aiosqlite.Connection, readers: Iterable[aiosqlite.Connection], metrics: DatabaseMetrics
+    ) -> None:
         self._writer = writer
         self._readers = itertools.cycle(readers)
+        self._metrics = metrics
         self._turn = asyncio.Lock()
         self._writes = PendingWrites()
 
     async def fetch(self, query: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
-        with _translated_errors():
+        with _translated_errors(), self._metrics.statement("select", "sqlite"):
             return list(await next(self._readers).execute_fetchall(query, parameters))
 
     async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
@@ -59,25 +65,30 @@ class Database:
         await self._writes.drain()
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        async with self._turn:
-            # Taking the write lock late would let two processes read the same state and both write.
-            await self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                result = await work(self._writer)
-                await self._writer.commit()
-            except BaseException:
-                await self._writer.rollback()
-                raise
-            return result
+        with self._metrics.statement("transaction", "sqlite"):
+            async with self._turn:
+                return await self._in_transaction(work)
+
+    async def _in_transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        # Taking the write lock late would let two processes read the same state and both write.
+        await self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            result = await work(self._writer)
+            await self._writer.commit()
+        except BaseException:
+            await self._writer.rollback()
+            raise
+        return result
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Open the file `path`, made and upgraded as needed."""
+async def open_database(path: Path, registry: CollectorRegistry | None = None) -> AsyncIterator[Database]:
+    """Open the file `path`, made and upgraded as needed; `registry` takes what is measured."""
+    metrics = DatabaseMetrics(registry or CollectorRegistry())
     path.parent.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(_connection(path)) for _ in range(1 + _READERS)]
-        database = Database(connections[0], connections[1:])
+        database = Database(connections[0], connections[1:], metrics)
         stack.push_async_callback(database.drain)
         await database.write(upgrade)
         yield database

@@ -24,11 +24,12 @@ async def open_engine(settings: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-def watch_pool(engine: AsyncEngine, connections: Gauge) -> None:
-    """Have the gauge tell how many connections of the engine are `busy` and how many `idle`."""
+def watch_pool(engine: AsyncEngine, connections: Gauge, limit: Gauge) -> None:
+    """Have the gauges tell how many connections of the engine are `busy` and how many `idle`, and how many may be."""
     pool: Any = engine.pool
     connections.labels("busy").set_function(pool.checkedout)
     connections.labels("idle").set_function(pool.checkedin)
+    limit.set(pool.size() + max(0, pool._max_overflow))  # noqa: SLF001 - SQLAlchemy has no public word for it
 
 
 def _create_engine(settings: DatabaseSettings) -> AsyncEngine:
