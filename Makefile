@@ -40,9 +40,10 @@ undeploy: ## Remove the release; the databases stay (CONTEXT=…)
 
 ##@ Generate
 
-generate: ## Generate the gRPC stubs, and the chart's schema, README and goldens
+generate: ## Generate the gRPC stubs, rules and dashboards, and the chart's schema, README and goldens
 	@hack/setup dev
 	@hack/generate-protos
+	@PYTHONPATH=observability $(PYTHON) -m rostra_observability
 	@$(PYTHON) hack/generate_chart.py
 
 lock: ## Write requirements*.lock anew (needs uv)
@@ -59,7 +60,7 @@ lint: ## Check style
 
 typecheck: ## Check types
 	@hack/setup dev
-	@.venv/bin/mypy services/*/rostra_*
+	@.venv/bin/mypy services/*/rostra_* observability/rostra_*
 
 verify: ## Check that what is generated is up to date
 	@hack/setup dev

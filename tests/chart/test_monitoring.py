@@ -40,6 +40,15 @@ def test_each_file_of_rules_becomes_an_object(tmp_path: Path, labels: dict[str, 
     assert labels.items() <= rule["metadata"]["labels"].items()
 
 
+def test_runbooks_are_found_where_the_values_say() -> None:
+    url = "https://git.example.com/rostra/blob/main/"
+    rules = of_kind(render(least_values(monitoring={"rules": {"enabled": True, "runbookUrl": url}})), "PrometheusRule")
+    found = [rule for each in rules for group in each["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert len(found) > 50
+    expected = {f"{url}observability/runbooks/{rule['alert']}.md" for rule in found}
+    assert {rule["annotations"]["runbook_url"] for rule in found} == expected
+
+
 def test_each_dashboard_becomes_a_config_map_that_grafana_finds(tmp_path: Path) -> None:
     manifests = render_with_files(tmp_path, {"dashboards": {"enabled": True}})
     name = "rostra-dashboard-overview"

@@ -1,0 +1,1 @@
+"""Makes what stands in the chart and the documents out of observability/: rules, dashboards, the page of the SLOs."""
