@@ -33,6 +33,8 @@ class ProcessPlan:
         probe: How to find out that it is ready.
         probe_port: Where, if not where it listens.
         environment: Its settings.
+        service: What it is one replica of.
+        metrics_port: Where it tells its metrics, if it does.
     """
 
     name: str
@@ -41,6 +43,8 @@ class ProcessPlan:
     probe: Probe
     environment: Mapping[str, str] = field(default_factory=dict)
     probe_port: int | None = None
+    service: str = ""
+    metrics_port: int | None = None
 
     @property
     def probe_address(self) -> str:
@@ -94,6 +98,7 @@ def _replicas(service: str, ports: list[int], settings: dict[str, str], given: d
     defaults |= {prefix + name: value for name, value in settings.items()}
     # By mutual TLS a service's port answers nobody without a certificate.
     health_ports = [free_port() if prefix + "LISTEN__TLS__CERT_FILE" in given else None for _ in ports]
+    metrics_ports = [int(given.get(prefix + "LISTEN__METRICS_PORT", 0)) or free_port() for _ in ports]
     return [
         ProcessPlan(
             name=service if len(ports) == 1 else f"{service}-{number}",
@@ -101,14 +106,19 @@ def _replicas(service: str, ports: list[int], settings: dict[str, str], given: d
             port=port,
             probe="http" if service == "gateway" else "grpc",
             probe_port=health_port,
+            service=service,
+            metrics_port=metrics_port,
             environment={
                 **defaults,
                 **given,
                 prefix + "LISTEN__PORT": str(port),
+                prefix + "LISTEN__METRICS_PORT": str(metrics_port),
                 **({prefix + "LISTEN__HEALTH_PORT": str(health_port)} if health_port else {}),
             },
         )
-        for number, (port, health_port) in enumerate(zip(ports, health_ports, strict=True), 1)
+        for number, (port, health_port, metrics_port) in enumerate(
+            zip(ports, health_ports, metrics_ports, strict=True), 1
+        )
     ]
 
 

@@ -12,6 +12,7 @@ from rostra_kit.ports import is_taken
 from rostra_stack.child import Child, ChildFailed
 from rostra_stack.config import StackConfig
 from rostra_stack.plan import plan_stack
+from rostra_stack.targets import TARGETS_FILE, prometheus_targets
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -60,7 +61,9 @@ class Stack:
         async with AsyncExitStack() as exit_stack:
             exit_stack.enter_context(self._lock())
             exit_stack.push_async_callback(self._stop)
-            self.children = {plan.name: Child(plan, config.data / "logs") for plan in plan_stack(config)}
+            plans = plan_stack(config)
+            (config.data / TARGETS_FILE).write_text(prometheus_targets(plans))
+            self.children = {plan.name: Child(plan, config.data / "logs") for plan in plans}
             await self._start()
             self._exit = exit_stack.pop_all()
         return self
