@@ -5,7 +5,7 @@ DATA ?= .rostra
 FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e fuzz load soak footprint images chart-package sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e fuzz load soak drills footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
 	@hack/setup dev
 	@ROSTRA_TEST_MINUTES=$(or $(MINUTES),10) .venv/bin/pytest -s tests/chaos/test_agreement.py tests/chaos/test_soak.py
+
+drills: ## Break things and look at which alerts fire; evaluate each alert's cases over all rules
+	@hack/setup dev
+	@ROSTRA_TEST_MINUTES=1 .venv/bin/pytest tests/observability
 
 footprint: ## Measure what each service needs in memory and CPU
 	@hack/setup dev

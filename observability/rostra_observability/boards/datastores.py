@@ -1,6 +1,6 @@
 """The databases and Redis: as Rostra sees them, and as their own exporters tell."""
 
-from rostra_observability.panel import Board, Panel, Query, Row, quantile, rate
+from rostra_observability.panel import PER_SECOND, Board, Panel, Query, Row, quantile, rate
 
 _CONNECTIONS = "rostra_user_database_connections{@} or rostra_history_database_connections{@}"
 _LIMITS = "rostra_user_database_connections_limit{@} or rostra_history_database_connections_limit{@}"
@@ -79,19 +79,21 @@ DATASTORES = Board(
                         Query(f"sum by (job, pod) ({_LIMITS})", "{{pod}} limit"),
                     ],
                     alerts=["RostraDatabaseConnectionsHigh"],
-                    needs="MySQL or DocumentDB (the embedded stores have no pool)",
                 ),
                 Panel(
                     title="Wait for a connection, 95 %",
                     description="Before the database even hears of the operation.",
                     queries=[
-                        Query(quantile(0.95, "rostra_user_database_wait_seconds"), "user"),
-                        Query(quantile(0.95, "rostra_history_database_wait_seconds"), "history"),
+                        Query(
+                            "histogram_quantile(0.95, sum by (job, le) ("
+                            f"rate(rostra_user_database_wait_seconds_bucket{{@}}[{PER_SECOND}]) "
+                            f"or rate(rostra_history_database_wait_seconds_bucket{{@}}[{PER_SECOND}])))",
+                            "{{job}}",
+                        )
                     ],
                     unit="s",
                     red_above=0.5,
                     alerts=["RostraDatabaseWaits"],
-                    needs="MySQL or DocumentDB",
                 ),
                 Panel(
                     title="Reads that the replica could answer",
