@@ -24,6 +24,9 @@ from rostra_kit.telemetry.rpc import ClientCalls
 from rostra_kit.telemetry.trace_context import outgoing_trace
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+KEEPALIVE_MS = 2000
+"""How often a client asks a replica for a sign of life; servers allow it."""
+_PING_TIMEOUT_MS = 3000
 
 StubT = TypeVar("StubT")
 RequestT = TypeVar("RequestT")
@@ -164,9 +167,13 @@ def _channel_options(descriptor: ServiceDescriptor) -> list[tuple[str, Any]]:
         ("grpc.min_reconnect_backoff_ms", 500),
         ("grpc.max_reconnect_backoff_ms", 2000),
         ("grpc.dns_min_time_between_resolutions_ms", 5000),
-        # The server allows pings this often: see rostra_kit.server.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        # A replica that answers no ping for so long is frozen or cut off, and every call to it fails. gRPC heeds the
+        # second of these two times alone (grpc/grpc#39239), and by default pings twice only while nothing else is sent,
+        # which is what a client does that waits for a model.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", _PING_TIMEOUT_MS),
+        ("grpc.http2.max_pings_without_data", 0),
         # Replicas on one machine must not share connections made for another target.
         ("grpc.use_local_subchannel_pool", 1),
     ]

@@ -12,7 +12,7 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from rostra_kit.client import MAX_MESSAGE_BYTES
+from rostra_kit.client import KEEPALIVE_MS, MAX_MESSAGE_BYTES
 from rostra_kit.logging import configure_logging
 from rostra_kit.readiness import Check, wait_until_ready
 from rostra_kit.rpc_metrics import RpcMetrics
@@ -137,8 +137,8 @@ def new_server(registry: CollectorRegistry, *, max_connection_age_seconds: float
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # The clients' keepalive, see rostra_kit.client, stays below what counts as abuse.
-            ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+            # The clients' keepalive stays below what counts as abuse.
+            ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
             # Connections are renewed so that replicas added later get their share; the grace outlasts any stream.
             ("grpc.max_connection_age_ms", round(max_connection_age_seconds * 1000)),
             ("grpc.max_connection_age_grace_ms", 3_600_000),

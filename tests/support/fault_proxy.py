@@ -1,0 +1,98 @@
+"""A TCP address that can be broken: what is behind it is well, and its clients see it down, silent, slow or cut off."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from rostra_kit.ports import LOOPBACK, free_port
+
+_CHUNK_BYTES = 65536
+# Closing a socket with this sends a reset, whatever is left to be read or written.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class FaultProxy:
+    """Passes connections on to a port of this machine, until it is told to do worse.
+
+    Args:
+        target_port: Returns the port behind it, which need not be known before the first connection.
+
+    Attributes:
+        port: Its own port, the same for good.
+    """
+
+    def __init__(self, target_port: Callable[[], int]) -> None:
+        self.port = free_port()
+        self._target_port = target_port
+        self._server: asyncio.Server | None = None
+        self._transports: set[asyncio.WriteTransport] = set()
+        self._is_silent = False
+        self._delay_seconds = 0.0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["FaultProxy"]:
+        """Listen until the end."""
+        await self.heal()
+        try:
+            yield self
+        finally:
+            await self.refuse()
+            await asyncio.sleep(0.05)  # the connections' tasks end
+
+    async def heal(self) -> None:
+        """Pass everything on from now on; connections that lost something meanwhile stay silent."""
+        self._is_silent, self._delay_seconds = False, 0.0
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
+
+    async def refuse(self) -> None:
+        """Cut all connections and take no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for transport in list(self._transports):
+            with suppress(OSError):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+
+    def fall_silent(self) -> None:
+        """Take connections and everything they bring, and never answer."""
+        self._is_silent = True
+
+    def slow_down(self, seconds: float) -> None:
+        """Pass on each piece of an answer only after a while."""
+        self._delay_seconds = seconds
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._transports.add(writer.transport)
+        target: asyncio.StreamWriter | None = None
+        try:
+            target_reader, target = await asyncio.open_connection(LOOPBACK, self._target_port())
+            self._transports.add(target.transport)
+            await asyncio.gather(
+                self._pass_on(reader, target, answers=False), self._pass_on(target_reader, writer, answers=True)
+            )
+        except OSError:
+            pass
+        finally:
+            for end in filter(None, (writer, target)):
+                self._transports.discard(end.transport)
+                end.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
+        was_silent = False
+        while data := await reader.read(_CHUNK_BYTES):
+            if answers and self._delay_seconds:
+                await asyncio.sleep(self._delay_seconds)
+            # What was lost once is never made up for.
+            was_silent = was_silent or self._is_silent
+            if not was_silent:
+                writer.write(data)
+        if not (was_silent or self._is_silent):
+            writer.transport.abort()
