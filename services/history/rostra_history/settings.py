@@ -22,7 +22,10 @@ class DatabaseSettings(BaseModel):
     )
     max_connections: int = Field(50, ge=1, description="Most connections to the MongoDB server from one replica.")
     timeout_seconds: float = Field(
-        3.0, gt=0, description="Time to find a MongoDB server, connect to it, or get a free connection."
+        2.0, gt=0, description="Time to find a MongoDB server, connect to it, or get a free connection."
+    )
+    silence_seconds: float = Field(
+        4.0, gt=0, description="Time after which a MongoDB server that does not answer an operation is given up."
     )
 
     @field_validator("url")

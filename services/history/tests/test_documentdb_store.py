@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from pymongo.errors import BulkWriteError, DocumentTooLarge, WriteConcernError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, WriteConcernError
 
 from rostra_history import documentdb_store
 from rostra_history.documentdb_store import open_documentdb_store
@@ -54,12 +54,21 @@ async def test_absent_server_is_unavailable_at_once() -> None:
         assert time.monotonic() - started < 5
 
 
+async def test_server_that_says_nothing_is_unavailable() -> None:
+    settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", silence_seconds=0.1)
+    async with open_documentdb_store(settings) as store, asyncio.timeout(30):
+        with pytest.raises(UnavailableError):
+            await store._database.read(asyncio.sleep(3600))
+
+
 @pytest.mark.parametrize(
     ("error", "translated"),
     [
         (WriteConcernError("waiting for replication timed out"), UnavailableError),
         (DocumentTooLarge("too large"), InvalidArgumentError),
         (BulkWriteError({"writeErrors": [{"code": 1}]}), BulkWriteError),
+        (OperationFailure("Authentication failed.", code=18), UnavailableError),
+        (OperationFailure("Unrecognized stage.", code=40324), OperationFailure),
     ],
 )
 async def test_errors_of_the_driver_are_translated(error: Exception, translated: type[Exception]) -> None:

@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rostra_kit.telemetry.redis import ObservedRedis, Observer, RedisMetrics
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
+_RETRIES = 2
 # Without an end, a reader whose Redis vanished without a word would never read again.
 _LONGEST_READ_SECONDS = 10.0
 
@@ -34,8 +35,8 @@ class RedisSettings(BaseModel):
         description="Redis' address, with user and password where it needs them; `rediss://` for TLS.",
     )
     max_connections: int = Field(default=50, ge=1, description="The most connections of each of the three clients.")
-    connect_timeout_seconds: float = Field(default=2.0, gt=0, description="How long a new connection may take.")
-    timeout_seconds: float = Field(default=2.0, gt=0, description="How long a command may take.")
+    connect_timeout_seconds: float = Field(default=1.0, gt=0, description="How long a new connection may take.")
+    timeout_seconds: float = Field(default=1.0, gt=0, description="How long a command may take.")
     limiter_timeout_seconds: float = Field(
         default=0.2,
         gt=0,
@@ -56,7 +57,7 @@ class RedisClients:
 
     Attributes:
         limiter: Fails fast and repeats nothing, for calls that every request waits for.
-        commands: Repeats what failed a few times, for everything else.
+        commands: Repeats what failed twice, for everything else.
         streams: Reads for up to 10 s, for XREADGROUP BLOCK, and for pub/sub, which says itself how long.
     """
 
@@ -74,9 +75,9 @@ async def open_redis(settings: RedisSettings, registry: CollectorRegistry | None
     backoff = ExponentialWithJitterBackoff(base=0.05, cap=0.5)
     pools = {
         "limiter": _pool(settings, read_seconds=fast, connect_seconds=fast, retry=Retry(NoBackoff(), 0)),
-        "commands": _pool(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, 3)),
+        "commands": _pool(settings, read_seconds=plain, connect_seconds=connect, retry=Retry(backoff, _RETRIES)),
         "streams": _pool(
-            settings, read_seconds=_LONGEST_READ_SECONDS, connect_seconds=connect, retry=Retry(backoff, 3)
+            settings, read_seconds=_LONGEST_READ_SECONDS, connect_seconds=connect, retry=Retry(backoff, _RETRIES)
         ),
     }
     clients: dict[str, Redis] = {}

@@ -46,12 +46,12 @@ class DatabaseSettings(_Group):
     pool_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for a free connection.")
     pool_recycle_seconds: int = Field(280, gt=0, description="Age at which a connection is replaced.")
     connect_timeout_seconds: float = Field(
-        3.0, gt=0, description="MySQL: longest time that a new connection, or a sign of life of one, may take."
+        2.0, gt=0, description="MySQL: longest time that a new connection may take; a sign of life, half."
     )
     read_timeout_seconds: float = Field(
-        8.0, gt=0, description="MySQL: longest wait for the answer to a statement; above the lock timeout."
+        4.0, gt=0, description="MySQL: longest wait for the answer to a statement; above the lock timeout."
     )
-    lock_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for somebody else's write.")
+    lock_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for somebody else's write.")
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -1,5 +1,6 @@
 """The connection to the server: collections, errors in Rostra's terms, writes that run to their end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from pymongo.errors import (
     DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    OperationFailure,
     WriteConcernError,
 )
 
@@ -25,15 +27,20 @@ from rostra_kit.telemetry.mongodb import CommandWatch, PoolWatch
 T = TypeVar("T")
 Document = dict[str, Any]
 
-# A server that takes this long over one operation is taken for dead.
-_SOCKET_TIMEOUT_MS = 30_000
+# A read that got no answer is tried once more by the driver, and both together may take as much longer than the first.
+_SECOND_TRY_SECONDS = 1.0
+# Connections that lost their server without a word are all dropped when the driver next looks at it.
+_HEARTBEAT_MS = 5000
+# A user that is not known, or may not do what it must: while credentials are being replaced, for one.
+_REFUSED_CREDENTIALS = (13, 18)
 
 
 class Database:
     """The collections, and how operations on them are run."""
 
-    def __init__(self, database: AsyncDatabase[Document]) -> None:
+    def __init__(self, database: AsyncDatabase[Document], *, silence_seconds: float) -> None:
         self._database = database
+        self._read_seconds = silence_seconds + _SECOND_TRY_SECONDS
         self._writes = PendingWrites()
         self.conversations = database["conversations"]
         self.items = database["items"]
@@ -44,7 +51,8 @@ class Database:
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""
         with _translated_errors():
-            return await operation
+            async with asyncio.timeout(self._read_seconds):
+                return await operation
 
     async def write(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation to its end even when the caller is cancelled, and return what it returns."""
@@ -87,14 +95,15 @@ async def open_database(
         "serverSelectionTimeoutMS": timeout_ms,
         "connectTimeoutMS": timeout_ms,
         "waitQueueTimeoutMS": timeout_ms,
-        "socketTimeoutMS": _SOCKET_TIMEOUT_MS,
+        "socketTimeoutMS": int(settings.silence_seconds * 1000),
+        "heartbeatFrequencyMS": _HEARTBEAT_MS,
         "event_listeners": [CommandWatch(DatabaseMetrics(registry)), connections],
     }
     if settings.tls_ca_file is not None:
         options |= {"tls": True, "tlsCAFile": str(settings.tls_ca_file)}
     client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url.get_secret_value(), **options)
     async with client:
-        database = Database(client.get_default_database(settings.name))
+        database = Database(client.get_default_database(settings.name), silence_seconds=settings.silence_seconds)
         try:
             yield database
         finally:
@@ -105,8 +114,8 @@ async def open_database(
 def _translated_errors() -> Iterator[None]:
     try:
         yield
-    except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
-        raise UnavailableError("The history cannot be reached right now.", retry_after_seconds=1) from error
+    except (ConnectionFailure, ExecutionTimeout, WriteConcernError, TimeoutError) as error:
+        raise _unreachable() from error
     except DuplicateKeyError as error:
         raise AlreadyExistsError("Something of this name exists already.") from error
     except DocumentTooLarge as error:
@@ -114,3 +123,11 @@ def _translated_errors() -> Iterator[None]:
             "One piece of the request is larger than can be stored.",
             reason=ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE,
         ) from error
+    except OperationFailure as error:
+        if error.code not in _REFUSED_CREDENTIALS:
+            raise
+        raise _unreachable() from error
+
+
+def _unreachable() -> UnavailableError:
+    return UnavailableError("The history cannot be reached right now.", retry_after_seconds=1)

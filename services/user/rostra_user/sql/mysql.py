@@ -38,8 +38,8 @@ class MysqlConnection(aiomysql.Connection):  # type: ignore[misc] # aiomysql has
             await self._connect()
 
     async def ping(self, reconnect: bool = False) -> None:
-        """Ask for a sign of life, which may take as long as a new connection."""
-        async with self._limit(self.connect_timeout):
+        """Ask for a sign of life, which may take half as long as a new connection, because one may follow."""
+        async with self._limit(self.connect_timeout / 2):
             await super().ping(reconnect)
 
     async def ensure_closed(self) -> None:
