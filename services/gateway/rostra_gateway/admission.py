@@ -148,6 +148,11 @@ class StreamSlots:
         self._grants = grants
 
     @property
+    def is_redis_away(self) -> bool:
+        """Tell whether the slots were counted by this process alone."""
+        return any(grant.origin == "local" for grant in self._grants)
+
+    @property
     def renewal_seconds(self) -> float:
         """Return how often `renew` is due."""
         return self._grants[0].hold_seconds / _RENEWALS_PER_HOLD

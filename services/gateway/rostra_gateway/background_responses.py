@@ -12,6 +12,7 @@ from rostra_gateway.dependencies import Edge
 from rostra_gateway.event_stream import EventStream, open_event_stream, response_error_frame
 from rostra_gateway.exchange import Exchange
 from rostra_kit.client import ServiceClient
+from rostra_kit.errors import UnavailableError
 from rostra_kit.tasks import uninterrupted
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ async def enqueue_to_stream(chat: "ChatClient", creation: pb.CreateResponseReque
     """Queue a response whose events are to be streamed and return its id; without one, give the slots back.
 
     Raises:
-        AppError: As `enqueue` does.
+        AppError: As `enqueue` does, or Redis is away, through which the events come: nothing is queued then.
     """
     try:
+        _require_events(slots)
         response = orjson.loads(await enqueue(chat, creation))
     except BaseException:
         await uninterrupted(slots.release())
@@ -73,3 +75,8 @@ async def follow(
         heartbeat_seconds=edge.settings.heartbeat_seconds,
         metrics=edge.metrics,
     )
+
+
+def _require_events(slots: StreamSlots) -> None:
+    if slots.is_redis_away:
+        raise UnavailableError("The events of a response cannot be streamed right now.", retry_after_seconds=1)

@@ -63,6 +63,16 @@ async def test_background_stream_has_all_events(client: httpx.AsyncClient) -> No
     assert answer.text == frames()
 
 
+async def test_stream_is_not_queued_while_its_events_cannot_come(
+    start_gateway: StartGateway, services: Services, alice: str
+) -> None:
+    async with connect(await start_gateway(redis={"url": "redis://127.0.0.1:1/0"}), alice) as client:
+        answer = await client.post(PATH, json=body(stream=True))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert not services.chat.background.responses
+        assert (await client.post(PATH, json=body())).status_code == 200
+
+
 async def test_response_is_followed_from_every_point(client: httpx.AsyncClient) -> None:
     response = await create(client)
     assert (await client.get(f"{PATH}/{response}?stream=true")).text == frames()

@@ -24,6 +24,8 @@ _LOOK_SECONDS = 1.0
 _STATUS_SECONDS = 3.0
 # How long a runner may need to write a log anew that Redis lost.
 WRITING_SECONDS = 10.0
+# How long Redis or history may be away: for a client that has heard nothing yet, and for one that has.
+_PATIENCE_SECONDS = 3.0
 _GIVE_UP_SECONDS = 60.0
 
 
@@ -60,7 +62,7 @@ class Follower:
             UnavailableError: Redis or history is away for long.
         """
         with self._signals.heard(events_topic(response_id)) as heard, self._metrics.followers.track_inprogress():
-            quiet = _Quiet(is_ended=is_ended)
+            quiet = _Quiet(is_ended=is_ended, patience_seconds=_PATIENCE_SECONDS)
             while True:
                 heard.clear()
                 entries = await self._read(response_id, after, quiet)
@@ -70,7 +72,7 @@ class Follower:
                     if entry.is_last:
                         return
                 if entries:
-                    quiet = _Quiet(is_ended=is_ended)
+                    quiet = _Quiet(is_ended=is_ended, patience_seconds=_GIVE_UP_SECONDS)
                     continue
                 if quiet.wants_status() and await self._is_over(response_id, after, quiet):
                     return
@@ -135,8 +137,9 @@ class Follower:
 class _Quiet:
     """A time in which a log does not grow, or cannot be read."""
 
-    def __init__(self, *, is_ended: bool) -> None:
+    def __init__(self, *, is_ended: bool, patience_seconds: float) -> None:
         self._is_ended = is_ended
+        self._patience_seconds = patience_seconds
         self._gone_since: float | None = None
         self._began = time.monotonic()
         self._asks_at = self._began if is_ended else self._began + _STATUS_SECONDS
@@ -160,7 +163,7 @@ class _Quiet:
 
     def is_too_long(self) -> bool:
         """Tell whether a client should not be kept waiting for a part that does not answer."""
-        return time.monotonic() - self._began > _GIVE_UP_SECONDS
+        return time.monotonic() - self._began > self._patience_seconds
 
 
 def _unreadable() -> UnavailableError:

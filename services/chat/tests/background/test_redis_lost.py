@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from rostra_chat.background import follower as follower_module
+from rostra_kit.errors import UnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,19 @@ async def test_response_runs_while_redis_is_away_and_is_followed_later(bench, re
 
     await bench.until_published(response_id, b"response.completed")
     bench.assert_sound(await bench.follow(runner, response_id), response)
+
+
+async def test_whoever_begins_to_follow_while_redis_is_away_is_refused_soon(bench, redis_server, monkeypatch):
+    monkeypatch.setattr(follower_module, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(follower_module, "_GIVE_UP_SECONDS", 3600.0)
+    runner = await bench.start()
+    response_id = await bench.create(runner)
+    await bench.ended(response_id)
+    redis_server.kill()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(UnavailableError):
+            await bench.follow(runner, response_id)
 
 
 async def test_takeover_waits_for_redis(bench, redis_server):
