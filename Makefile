@@ -5,7 +5,7 @@ DATA ?= .rostra
 FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e fuzz load soak drills footprint images chart-package sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load soak drills footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,12 @@ undeploy: ## Remove the release; the databases stay (CONTEXT=…)
 
 ##@ Generate
 
-generate: ## Generate the gRPC stubs, rules and dashboards, and the chart's schema, README and goldens
+generate: ## Generate the gRPC stubs, rules and dashboards, the chart's schema, README and goldens, and docs/failure-modes.md
 	@hack/setup dev
 	@hack/generate-protos
 	@PYTHONPATH=observability $(PYTHON) -m rostra_observability
 	@$(PYTHON) hack/generate_chart.py
+	@$(PYTHON) hack/generate_failure_modes.py
 
 lock: ## Write requirements*.lock anew (needs uv)
 	@python3 hack/lock.py
@@ -81,6 +82,10 @@ test-e2e: ## Run the golden journey on a real cluster (CONTEXT=… TAG=… REGIS
 	@hack/setup dev
 	@ROSTRA_E2E_CONTEXT="$${CONTEXT:?names the context of kubectl to test on}" ROSTRA_E2E_TAG="$$TAG" \
 	    ROSTRA_E2E_REGISTRY="$$REGISTRY" .venv/bin/pytest tests/e2e_cluster
+failures: ## Play all of docs/failure-modes.md through, and call every operation under every fault
+	@hack/setup dev
+	@ROSTRA_TEST_FULL=1 .venv/bin/pytest tests/chaos/test_failure_modes.py
+
 fuzz: ## Send 120,000 generated requests to the gateway and the services (FUZZ=..., ROSTRA_FUZZ_SEED=...)
 	@hack/setup dev
 	@ROSTRA_FUZZ_REQUESTS=$(FUZZ) .venv/bin/pytest -s tests/fuzz

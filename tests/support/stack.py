@@ -144,13 +144,6 @@ async def own_stack(
     Raises:
         AssertionError: A process did not start; the message has the end of each log, and ends with its name.
     """
-    settings = {
-        "ROSTRA_CHAT_ECHO__WORD_DELAY_SECONDS": "0",
-        "ROSTRA_CHAT_DISCOVERY__MIN_REFRESH_SECONDS": "0",
-        "ROSTRA_GATEWAY_ADDRESS_LIMITS__REQUESTS_PER_MINUTE": "1000000",
-        "OPENAI_BASE_URL": provider.base_url if provider else "",
-        "OPENAI_API_KEY": "sk-scripted" if provider else "",
-    }
     config = StackConfig(
         data=data,
         port=0,
@@ -158,9 +151,30 @@ async def own_stack(
         chats=chats,
         histories=histories,
         users=users,
-        environment=settings | dict(environment or {}),
+        environment=stack_environment(provider) | dict(environment or {}),
     )
-    stack = Stack(config)
+    async with started(Stack(config)) as stack:
+        yield stack
+
+
+def stack_environment(provider: ScriptedProvider | None) -> dict[str, str]:
+    """Return the settings of every test's stack: patient with tests, and with the provider's models."""
+    return {
+        "ROSTRA_CHAT_ECHO__WORD_DELAY_SECONDS": "0",
+        "ROSTRA_CHAT_DISCOVERY__MIN_REFRESH_SECONDS": "0",
+        "ROSTRA_GATEWAY_ADDRESS_LIMITS__REQUESTS_PER_MINUTE": "1000000",
+        "OPENAI_BASE_URL": provider.base_url if provider else "",
+        "OPENAI_API_KEY": "sk-scripted" if provider else "",
+    }
+
+
+@asynccontextmanager
+async def started(stack: Stack) -> AsyncIterator[Stack]:
+    """Run the stack.
+
+    Raises:
+        AssertionError: As `own_stack` does.
+    """
     try:
         await stack.__aenter__()
     except ChildFailed as error:
@@ -197,10 +211,16 @@ def register(base_url: str, **fields: str) -> Account:
     )
 
 
-def administrator(stack: SharedStack | Stack) -> Account:
-    """Register somebody new, make them an administrator as an operator would, and sign them in."""
+def administrator(stack: SharedStack | Stack, *, database_url: str | None = None) -> Account:
+    """Register somebody new, make them an administrator as an operator would, and sign them in.
+
+    Args:
+        stack: Where.
+        database_url: The user service's database, if not the stack's own.
+    """
     account = register(stack.gateway_urls[0])
-    environment = os.environ | {"ROSTRA_USER_DATABASE__URL": f"sqlite+aiosqlite:///{stack.data}/user.sqlite3"}
+    url = database_url or f"sqlite+aiosqlite:///{stack.data}/user.sqlite3"
+    environment = os.environ | {"ROSTRA_USER_DATABASE__URL": url}
     command = [sys.executable, "-m", "rostra_user.admin", "grant", account.email]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
     # Gateways remember whom the first session stood for.

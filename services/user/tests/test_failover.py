@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
@@ -16,6 +15,7 @@ from rostra_kit.ports import free_port
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.database import Database
 from rostra_user.sql.engine import open_engine
+from support.fault_proxy import FaultProxy
 
 SERVERS = [pytest.param(name, marks=pytest.mark.integration) for name in ("mysql", "mariadb")]
 pytestmark = pytest.mark.parametrize("migrated_database", SERVERS, indirect=True)
@@ -26,49 +26,12 @@ CONNECT_SECONDS, READ_SECONDS = 0.5, 1.5
 GRACE_SECONDS = 1.5
 
 
-class Address:
+class Address(FaultProxy):
     """What clients connect to: a port of its own, and whatever server is behind it at the moment."""
 
     def __init__(self, target_port: int) -> None:
-        self.port = free_port()
+        super().__init__(lambda: self.target_port)
         self.target_port = target_port
-        self.is_silent = False
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator["Address"]:
-        """Pass connections on until the end."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        try:
-            yield self
-        finally:
-            server.close()
-            self.reset()
-            await asyncio.sleep(0.05)
-
-    def reset(self) -> None:
-        """Cut all connections."""
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            # A black hole takes connections, as a kernel does for a server that hangs.
-            target_reader, target = await asyncio.open_connection("127.0.0.1", self.target_port)
-            self._writers.add(target)
-            await asyncio.gather(self._pass_on(reader, target), self._pass_on(target_reader, writer))
-        except OSError:
-            self.reset()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        was_silent = False
-        while data := await reader.read(65536):
-            # What was lost once is never made up for: such a connection stays silent.
-            was_silent = was_silent or self.is_silent
-            if not was_silent:
-                writer.write(data)
-        writer.transport.abort()
 
 
 Scenario = Callable[[Database, Address], Awaitable[None]]
@@ -80,7 +43,8 @@ def play(settings: DatabaseSettings, scenario: Scenario) -> None:
     async def run() -> None:
         url = make_url(settings.url.get_secret_value())
         assert url.port is not None
-        async with Address(url.port).open() as address:
+        address = Address(url.port)
+        async with address.open():
             behind = DatabaseSettings(
                 url=SecretStr(url.set(host="127.0.0.1", port=address.port).render_as_string(hide_password=False)),
                 connect_timeout_seconds=CONNECT_SECONDS,
@@ -112,7 +76,7 @@ async def assert_all_fail_within(database: Database, seconds: float) -> None:
 def test_reset_connections_are_replaced_unnoticed(migrated_database: DatabaseSettings) -> None:
     async def scenario(database: Database, address: Address) -> None:
         before = await everybody(database)
-        address.reset()
+        address.cut()
         after = await everybody(database)
         assert all(isinstance(outcome, int) for outcome in after)
         assert not set(before) & set(after)
@@ -123,10 +87,10 @@ def test_reset_connections_are_replaced_unnoticed(migrated_database: DatabaseSet
 def test_black_hole_is_noticed_in_time_and_forgotten_when_it_ends(migrated_database: DatabaseSettings) -> None:
     async def scenario(database: Database, address: Address) -> None:
         before = await everybody(database)
-        address.is_silent = True
+        address.fall_silent()
         await assert_all_fail_within(database, 2 * CONNECT_SECONDS)
         await assert_all_fail_within(database, CONNECT_SECONDS)
-        address.is_silent = False
+        await address.heal()
         after = await everybody(database)
         assert all(isinstance(outcome, int) for outcome in after)
         assert not set(before) & set(after)
@@ -138,7 +102,7 @@ def test_statement_under_way_ends_when_nobody_answers(migrated_database: Databas
     async def scenario(database: Database, address: Address) -> None:
         async def fall_silent(connection: AsyncConnection) -> None:
             await connection_id(connection)
-            address.is_silent = True
+            address.fall_silent()
             await connection_id(connection)
 
         for run in (database.read, database.write):
@@ -146,7 +110,7 @@ def test_statement_under_way_ends_when_nobody_answers(migrated_database: Databas
             with pytest.raises(UnavailableError):
                 await run(fall_silent)
             assert READ_SECONDS <= time.monotonic() - started < READ_SECONDS + GRACE_SECONDS
-            address.is_silent = False
+            await address.heal()
             assert await database.read(connection_id)
 
     play(migrated_database, scenario)
@@ -166,7 +130,7 @@ def test_slow_statement_is_not_taken_for_a_black_hole(migrated_database: Databas
 def test_server_that_takes_the_address_over_is_found(migrated_database: DatabaseSettings) -> None:
     async def scenario(database: Database, address: Address) -> None:
         home, address.target_port = address.target_port, free_port()
-        address.reset()
+        address.cut()
         await assert_all_fail_within(database, CONNECT_SECONDS)
         address.target_port = home
         assert all(isinstance(outcome, int) for outcome in await everybody(database))
