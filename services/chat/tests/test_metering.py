@@ -311,7 +311,7 @@ async def test_tokens_and_money_are_measured(meter: Meter, registry: CollectorRe
     call_as("user_1")
     usage = Usage(input_tokens=100, output_tokens=10)
     await (await reserve(meter, PAID)).settle(usage, outcome=FINISHED, estimated=False)
-    labels = {"model": "paid"}
+    labels = {"provider": PAID.provider, "model": "paid"}
     assert registry.get_sample_value("rostra_chat_tokens_total", {"direction": "input", **labels}) == 100
     assert registry.get_sample_value("rostra_chat_tokens_total", {"direction": "output", **labels}) == 10
     assert registry.get_sample_value("rostra_chat_cost_micros_total", labels) == 300
