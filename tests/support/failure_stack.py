@@ -85,10 +85,10 @@ class FailureStack:
             provider = await exits.enter_async_context(ScriptedProvider(models=[MODEL, HELD_MODEL]))
             ports = {name: urlsplit(url).port or 0 for name, url in servers.items()}
             ports |= {"Redis": urlsplit(redis).port or 0, "the provider": urlsplit(provider.base_url).port or 0}
-            addresses = {name: FaultProxy(lambda port=port: port) for name, port in ports.items()}  # type: ignore[misc]
+            addresses = {name: FaultProxy(lambda port=port: port) for name, port in ports.items()}
             planned: list[Stack] = []
             for service in ("user", "history", "chat"):
-                addresses[service] = FaultProxy(lambda name=service: planned[0].children[name].plan.port)  # type: ignore[misc]
+                addresses[service] = FaultProxy(lambda name=service: planned[0].children[name].plan.port)
             for address in addresses.values():
                 await exits.enter_async_context(address.open())
             catalogue = folder / "models.yaml"
