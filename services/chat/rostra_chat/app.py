@@ -75,7 +75,13 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         )
         store = HistoryResponseStore(history)
         responses = await opened(
-            ResponsesEngine(models=models, meter=meter, store=store, default_max_output_tokens=most)
+            ResponsesEngine(
+                models=models,
+                meter=meter,
+                store=store,
+                default_max_output_tokens=most,
+                lease_seconds=settings.response_lease_seconds,
+            )
         )
         background = await opened(
             open_background(

@@ -79,6 +79,11 @@ class Settings(ServiceSettings):
     call_hold_seconds: float = Field(
         30.0, gt=0, description="Time after which a call whose chat is not heard of is billed for its input."
     )
+    response_lease_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="Time after which a response whose client waits, and whose chat is not heard of, ends as failed.",
+    )
     default_max_output_tokens: int = Field(
         4096, ge=1, description="Output tokens that are reserved when neither the request nor the model bounds them."
     )

@@ -2,7 +2,8 @@
 
 Until it ends, a response is in a queue that knows no owners. One that runs in the background is *claimed* from there
 by a runner, for as long as a lease lasts; when the lease ends before the response does, the next runner claims it. One
-that runs for a waiting client may be claimed at a time far ahead, when whoever ran it is dead for certain.
+that runs for a waiting client is leased from its beginning by who runs it, as attempt 0; when that lease ends it is
+claimed as well, but only to be ended.
 """
 
 from collections.abc import Mapping, Sequence

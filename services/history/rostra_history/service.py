@@ -40,7 +40,8 @@ class HistoryService:
         store: Where everything is kept.
         metrics: What is counted.
         now_us: The time in microseconds since 1970, UTC.
-        abandoned_after_us: When a response that runs for a waiting client is certainly run by nobody any more.
+        abandoned_after_us: When a response that runs for a waiting client, without a lease, is certainly run by nobody
+            any more.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class HistoryService:
         self._metrics.context_characters.observe(sum(len(item.body) for item in context.items))
         return context
 
-    async def create_response(
+    async def create_response(  # noqa: PLR0913 - each is a part of its own
         self,
         *,
         owner: str,
@@ -173,11 +174,13 @@ class HistoryService:
         items: Sequence[NewItem],
         job: Job | None = None,
         branch_point: BranchPoint | None = None,
+        lease_us: int | None = None,
     ) -> None:
         """Store a response that is about to run, with its input; an empty id means that there is none of this kind.
 
-        With a job it is queued, to run in the background. In a conversation it continues the `branch_point` that its
-        context was read at, the present one by default.
+        With a job it is queued, to run in the background. Without, it is claimed, to be ended, when its lease ends:
+        this long from now, or from when who runs it renewed it last. In a conversation it continues the `branch_point`
+        that its context was read at, the present one by default.
         """
         check_exclusive(previous_response_id, conversation_id)
         now_us = self._now_us()
@@ -206,7 +209,7 @@ class HistoryService:
                 response, leaf_id=point.leaf_id, next_seq=point.next_seq, switch_count=point.switch_count
             )
         given = response_items(items, response=response, kind=ItemKind.INPUT, now_us=now_us)
-        claim_time_us = now_us if job else now_us + self._abandoned_after_us
+        claim_time_us = now_us if job else now_us + (lease_us or self._abandoned_after_us)
         await self._store.responses.create(response.followed_by(given), given, claim_time_us=claim_time_us, job=job)
         self._metrics.items_stored.labels(ItemKind.INPUT).inc(len(given))
         await self._name(owner, conversation_id, title, now_us)

@@ -205,6 +205,7 @@ class HistoryServicer(HistoryServiceServicer):
             items=new_items(request.input, param="input"),
             job=new_job(request),
             branch_point=branch_point_of(request),
+            lease_us=lease_us_of(request.lease_duration) if request.HasField("lease_duration") else None,
         )
         return pb.CreateResponseResponse()
 

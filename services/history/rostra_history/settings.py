@@ -54,8 +54,8 @@ class Settings(ServiceSettings):
     abandoned_after_seconds: float = Field(
         4200.0,
         gt=0,
-        description="Time after which nobody can be running a response for a waiting client any more: above the "
-        "gateway's longest request.",
+        description="Time after which nobody can be running a response for a waiting client any more, where it has no "
+        "lease: above the gateway's longest request.",
     )
 
     @model_validator(mode="after")

@@ -206,6 +206,9 @@ class ResponseQueue(Protocol):
     async def renew(self, leases: Sequence[Lease], *, lease_end_us: int) -> Renewal:
         """Let the leases last until `lease_end_us`, in a number of operations that does not depend on theirs.
 
+        Attempt 0 is a response that runs for a waiting client: its claim time is the end of its lease, so that those
+        which run are not looked through for those which wait.
+
         A lease is lost once its attempt is not the response's present one, or the response is not in progress, or not
         there. One that has ended is not lost as long as nobody else has claimed the response.
         """

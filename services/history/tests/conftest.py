@@ -159,6 +159,7 @@ class User:
         response_id: str = "",
         job: Job | None = None,
         branch_point: BranchPoint | None = None,
+        lease_seconds: float | None = None,
     ) -> str:
         response_id = response_id or new_id("resp")
         await self.service.create_response(
@@ -170,6 +171,7 @@ class User:
             items=new_items(texts),
             job=job,
             branch_point=branch_point,
+            lease_us=None if lease_seconds is None else round(lease_seconds * 1_000_000),
         )
         return response_id
 

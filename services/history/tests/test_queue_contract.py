@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from rostra_history.errors import ConversationNotFound, PreviousResponseNotFound, ResponseNotFound
+from rostra_history.errors import ConversationNotFound, LeaseLost, PreviousResponseNotFound, ResponseNotFound
 from rostra_history.leases import Job, Lease
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import InvalidArgumentError
@@ -335,6 +335,36 @@ async def test_abandoned_response_is_given_to_a_runner_to_be_ended(user, runner)
     await user.end(response_id, status="failed", attempt=1)
     assert await runner.take_over() is None
     assert [await user.status(each) for each in (response_id, ended)] == ["failed", "completed"]
+
+
+async def test_response_of_a_waiting_client_is_given_to_a_runner_when_its_lease_ends(user, runner) -> None:
+    response_id = await user.begin("q", lease_seconds=20)
+    runner.clock.advance(seconds=19)
+    assert await runner.claim() is None
+    assert await runner.renew(Lease(response_id, 0)) == ([], [])
+    runner.clock.advance(seconds=5)
+    assert await runner.claim() is None
+    runner.clock.advance(seconds=1)
+    claim = await runner.claim()
+    assert (claim.lease, claim.job) == (Lease(response_id, 1), None)
+    assert await runner.renew(Lease(response_id, 0)) == ([response_id], [])
+    assert await runner.renew(claim.lease) == ([], [])
+    runner.clock.advance(seconds=5)
+    assert await runner.claim() is None
+    with pytest.raises(LeaseLost):
+        await user.end(response_id, "a")
+    await user.end(response_id, status="failed", attempt=1)
+    assert await runner.take_over() is None
+    assert await user.status(response_id) == "failed"
+
+
+async def test_response_that_ends_within_its_lease_is_nobodys_to_claim(user, runner) -> None:
+    response_id = await user.begin("q", lease_seconds=20)
+    await user.end(response_id, "a")
+    assert await runner.renew(Lease(response_id, 0)) == ([response_id], [])
+    runner.clock.advance(seconds=60)
+    assert await runner.claim() is None
+    assert (await user.status(response_id), await user.output(response_id)) == ("completed", ["a"])
 
 
 async def test_claims_are_counted_by_their_reason(user, runner) -> None:

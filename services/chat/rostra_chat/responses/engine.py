@@ -17,6 +17,7 @@ from rostra.chat.v1.chat_service_pb2 import (
 from rostra_chat.metering import Meter
 from rostra_chat.models import ModelDirectory
 from rostra_chat.responses.foreground import Foreground
+from rostra_chat.responses.leases import Leases
 from rostra_chat.responses.planner import Planner
 from rostra_chat.responses.run import ResponseRun
 from rostra_chat.responses.store import ResponseStore
@@ -32,18 +33,27 @@ class ResponsesEngine:
         meter: Reserves tokens and money before the provider is called.
         store: Remembers responses; `HistoryResponseStore(client)` in production.
         default_max_output_tokens: The bound of an answer that neither the request nor the model bounds.
+        lease_seconds: When a response whose process is not heard of is ended by others.
     """
 
     def __init__(
-        self, *, models: ModelDirectory, meter: Meter, store: ResponseStore, default_max_output_tokens: int
+        self,
+        *,
+        models: ModelDirectory,
+        meter: Meter,
+        store: ResponseStore,
+        default_max_output_tokens: int,
+        lease_seconds: float,
     ) -> None:
         self._planner = Planner(models=models, store=store, default_max_output_tokens=default_max_output_tokens)
         self._meter = meter
         self._store = store
+        self._leases = Leases(store, lease_seconds=lease_seconds)
         self._foreground = Foreground()
 
     async def __aenter__(self) -> Self:
-        """Return the engine."""
+        """Begin to renew leases."""
+        await self._leases.__aenter__()
         return self
 
     async def __aexit__(
@@ -51,6 +61,7 @@ class ResponsesEngine:
     ) -> None:
         """Wait until every run has ended."""
         await self._foreground.drain()
+        await self._leases.__aexit__(kind, error, traceback)
 
     async def create(self, request: CreateResponseRequest) -> CreateResponseResponse:
         """Make a response and return it finished.
@@ -86,4 +97,4 @@ class ResponsesEngine:
 
     async def _prepare(self, body: bytes, state: ResponseState) -> ResponseRun:
         plan = await self._planner.plan(body, state)
-        return ResponseRun(plan, meter=self._meter, store=self._store)
+        return ResponseRun(plan, meter=self._meter, store=self._store, leases=self._leases)

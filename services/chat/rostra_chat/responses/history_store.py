@@ -1,16 +1,22 @@
 """Remembers responses in the history service."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rostra.history.v1.conversation_pb2 import BranchPoint
-from rostra.history.v1.history_service_pb2 import CreateResponseRequest, FinishResponseRequest, LoadContextRequest
+from rostra.history.v1.history_service_pb2 import (
+    CreateResponseRequest,
+    FinishResponseRequest,
+    LoadContextRequest,
+    RenewLeasesRequest,
+)
 from rostra.history.v1.item_pb2 import Item as StoredItem
+from rostra.history.v1.response_pb2 import Lease, ResponseStatus
 from rostra.history.v1.response_pb2 import Response as StoredResponse
-from rostra.history.v1.response_pb2 import ResponseStatus
 from rostra_chat.responses.store import Context, Item
 from rostra_kit.client import ServiceClient
 
@@ -54,14 +60,23 @@ class HistoryResponseStore:
             branch_point=answer.branch_point.SerializeToString() if answer.HasField("branch_point") else b"",
         )
 
-    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"") -> None:
+    async def create(
+        self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"", lease_seconds: float
+    ) -> None:
         """Store a run that begins: see `ResponseStore`."""
         request = CreateResponseRequest(
             response=response_to_proto(response),
             input=items_to_proto(input_items),
             branch_point=branch_point_to_proto(branch_point),
+            lease_duration=timedelta(seconds=lease_seconds),
         )
         await self._client.call(self._client.stub.CreateResponse, request)
+
+    async def renew(self, response_ids: Sequence[str], *, lease_seconds: float) -> None:
+        """Renew the leases of responses that run: see `ResponseStore`."""
+        leases = [Lease(response_id=response_id) for response_id in response_ids]
+        request = RenewLeasesRequest(leases=leases, lease_duration=timedelta(seconds=lease_seconds))
+        await self._client.call(self._client.stub.RenewLeases, request)
 
     async def finish(self, response: dict[str, Any]) -> None:
         """Store a run that ended: see `ResponseStore`."""

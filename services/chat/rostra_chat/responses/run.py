@@ -7,7 +7,7 @@ no longer wants it cancels the task that executes it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from rostra_chat.metering import Charge, Meter
 from rostra_chat.responses.answer import Answer, Failure
 from rostra_chat.responses.events import Event, EventWriter
 from rostra_chat.responses.failure import error_event_fields, public_error
+from rostra_chat.responses.leases import Leases
 from rostra_chat.responses.plan import RunPlan
 from rostra_chat.responses.reducer import ChunkReducer
 from rostra_chat.responses.response_object import ended
@@ -38,6 +39,7 @@ class ResponseRun:
         plan: What is to be run.
         meter: Reserves what the run can cost, and settles what it did cost.
         store: Remembers the response, if the client wants that.
+        leases: Tells others that the run goes on.
 
     Attributes:
         response: The response object: as it begins, and after `execute` as it ended.
@@ -45,13 +47,14 @@ class ResponseRun:
         error: What broke the answer after it had begun; `None` where nothing did.
     """
 
-    def __init__(self, plan: RunPlan, *, meter: Meter, store: ResponseStore) -> None:
+    def __init__(self, plan: RunPlan, *, meter: Meter, store: ResponseStore, leases: Leases) -> None:
         self.response = plan.response
         self.limits: tuple[LimitState, ...] = ()
         self.error: AppError | None = None
         self._plan = plan
         self._meter = meter
         self._store = store
+        self._leases = leases
         self._writer = EventWriter()
         self._answer = Answer(plan, ChunkReducer(self._writer))
         self._is_stored = False
@@ -74,11 +77,15 @@ class ResponseRun:
             model=self._plan.model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens
         )
         self.limits = charge.limits
-        failure = await self._attempt(emit)
-        await uninterrupted(self._conclude(charge, failure))
+        with self._lease():
+            failure = await self._attempt(emit)
+            await uninterrupted(self._conclude(charge, failure))
         if isinstance(failure, asyncio.CancelledError) or (failure and not self._answer.has_begun):
             raise failure
         await emit(self._last_words())
+
+    def _lease(self) -> AbstractContextManager[None]:
+        return self._leases.held(self.response["id"]) if self.response["store"] else nullcontext()
 
     async def _attempt(self, emit: Emit) -> Failure | None:
         """Let the model answer, and return what prevented or broke the answer."""
@@ -103,7 +110,10 @@ class ResponseRun:
         self._is_stored = True
         try:
             await self._store.create(
-                self.response, input_items=self._plan.input_items, branch_point=self._plan.branch_point
+                self.response,
+                input_items=self._plan.input_items,
+                branch_point=self._plan.branch_point,
+                lease_seconds=self._leases.lease_seconds,
             )
         except AppError:
             self._is_stored = False

@@ -37,11 +37,18 @@ class ResponseStore(Protocol):
         """
         ...
 
-    async def create(self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"") -> None:
+    async def create(
+        self, response: dict[str, Any], *, input_items: Sequence[Item], branch_point: bytes = b"", lease_seconds: float
+    ) -> None:
         """Store the response object of a run that begins, with its input. A repeat changes nothing.
 
-        In a conversation it will join the branch of the `branch_point` that its context has.
+        In a conversation it will join the branch of the `branch_point` that its context has. When it has not ended
+        `lease_seconds` from now, or from the last renewal, whoever runs it is dead, and it is ended by others.
         """
+        ...
+
+    async def renew(self, response_ids: Sequence[str], *, lease_seconds: float) -> None:
+        """Renew the leases of responses that run; of the others, nothing changes."""
         ...
 
     async def finish(self, response: dict[str, Any]) -> None:

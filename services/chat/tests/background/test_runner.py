@@ -101,6 +101,24 @@ async def test_history_that_is_away_at_the_end_is_waited_for(bench):
     bench.assert_sound(await bench.follow(replica, response_id), await bench.ended(response_id))
 
 
+async def test_nothing_is_taken_over_from_the_living_after_history_was_away_for_longer_than_a_lease(bench):
+    replicas = [await bench.start(lease_seconds=1.0, renew_seconds=0.1, poll_seconds=0.05) for _ in range(3)]
+    bench.model.hold_at = 5
+    ids = [await bench.create(replicas[0]) for _ in range(6)]
+    while len(bench.model.bodies) < len(ids):  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(0.01)
+
+    bench.queue.is_away = True
+    await asyncio.sleep(1.5)
+    bench.queue.is_away = False
+    await asyncio.sleep(1.5)
+    bench.model.gate.set()
+
+    assert {(await bench.ended(response_id))["status"] for response_id in ids} == {"completed"}
+    assert len(bench.model.bodies) == len(ids)
+    assert {attempt for _, _, attempt in bench.queue.finished} == {1}
+
+
 async def test_response_that_is_deleted_while_it_runs_is_left(bench):
     replica = await bench.start()
     bench.model.hold_at = 5

@@ -80,6 +80,8 @@ class MemoryStore:
         self.branch_points: dict[str, bytes] = {}
         self.loads: list[dict[str, Any]] = []
         self.failures: dict[str, Exception] = {}
+        self.leases: dict[str, float] = {}
+        self.renewals: list[list[str]] = []
         self._journal = journal
 
     async def load_context(self, **names: Any) -> Context:
@@ -89,7 +91,12 @@ class MemoryStore:
         return self.context
 
     async def create(
-        self, response: dict[str, Any], *, input_items: Sequence[dict[str, Any]], branch_point: bytes = b""
+        self,
+        response: dict[str, Any],
+        *,
+        input_items: Sequence[dict[str, Any]],
+        branch_point: bytes = b"",
+        lease_seconds: float,
     ) -> None:
         await asyncio.sleep(0)
         if error := self.failures.get("create"):
@@ -98,6 +105,12 @@ class MemoryStore:
         self.responses[response["id"]] = response
         self.inputs[response["id"]] = list(input_items)
         self.branch_points[response["id"]] = branch_point
+        self.leases[response["id"]] = lease_seconds
+
+    async def renew(self, response_ids: Sequence[str], *, lease_seconds: float) -> None:
+        self.renewals.append(list(response_ids))
+        if error := self.failures.get("renew"):
+            raise error
 
     async def finish(self, response: dict[str, Any]) -> None:
         await asyncio.sleep(0)
@@ -154,13 +167,20 @@ class Bench:
     """The engine, and all that it touches."""
 
     journal: list[str] = field(default_factory=list)
+    lease_seconds: float = 20.0
 
     def __post_init__(self) -> None:
         self.provider = ScriptedModel(self.journal)
         self.store = MemoryStore(self.journal)
         self.meter = RecordingMeter(self.journal)
         self.model = MODEL
-        self.engine = ResponsesEngine(models=self, meter=self.meter, store=self.store, default_max_output_tokens=256)
+        self.engine = ResponsesEngine(
+            models=self,
+            meter=self.meter,
+            store=self.store,
+            default_max_output_tokens=256,
+            lease_seconds=self.lease_seconds,
+        )
 
     async def get(self, name: str) -> tuple[Model, ScriptedModel]:
         if name != self.model.id:

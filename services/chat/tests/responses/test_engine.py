@@ -287,7 +287,7 @@ async def test_client_that_leaves_while_the_beginning_is_stored_pays_nothing(ben
     blocked = asyncio.Event()
     reached = asyncio.Event()
 
-    async def create(response, *, input_items, branch_point):
+    async def create(response, **_more):
         bench.store.responses[response["id"]] = response
         reached.set()
         await blocked.wait()

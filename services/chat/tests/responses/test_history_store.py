@@ -88,15 +88,15 @@ async def test_point_of_the_context_is_handed_back_as_it_came(store, history):
     point = BranchPoint(item_id="msg_1", next_seq=7, switch_count=2)
     history.branch_point = point
     context = await store.load_context(previous_response_id="", conversation_id="conv_1", item_ids=[])
-    await store.create(response("in_progress"), input_items=[], branch_point=context.branch_point)
-    await store.create(response("in_progress"), input_items=[])
+    await store.create(response("in_progress"), input_items=[], branch_point=context.branch_point, lease_seconds=20)
+    await store.create(response("in_progress"), input_items=[], lease_seconds=20)
 
     assert history.requests[1].branch_point == point
     assert not history.requests[2].HasField("branch_point")
 
 
 async def test_beginning_is_stored_with_its_input(store, history):
-    await store.create(response("in_progress", previous_response_id="resp_0"), input_items=[MESSAGE])
+    await store.create(response("in_progress", previous_response_id="resp_0"), input_items=[MESSAGE], lease_seconds=20)
 
     stored = history.requests[0]
     assert stored.response.status == ResponseStatus.RESPONSE_STATUS_IN_PROGRESS

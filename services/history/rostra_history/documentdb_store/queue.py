@@ -66,9 +66,12 @@ class DocumentdbResponseQueue:
         ids_by_attempt = defaultdict(list)
         for lease in leases:
             ids_by_attempt[lease.attempt].append(lease.response_id)
-        update = {"$set": {"run.lease_end_us": lease_end_us}}
+        claimed, unclaimed = {"run.lease_end_us": lease_end_us}, {"run.claim_time_us": lease_end_us}
         updates = [
-            UpdateMany({"_id": {"$in": response_ids}, "attempt": attempt} | _RUNNING, update)
+            UpdateMany(
+                {"_id": {"$in": response_ids}, "attempt": attempt} | _RUNNING,
+                {"$set": claimed if attempt else unclaimed},
+            )
             for attempt, response_ids in ids_by_attempt.items()
         ]
         if updates:

@@ -19,8 +19,10 @@ RETURNING *
 """
 _START = "UPDATE response SET status = 'in_progress', attempt = attempt + 1 WHERE id = ? RETURNING *"
 _RENEW = """
-UPDATE run SET lease_end_us = ? WHERE response_id IN (
-    SELECT response.id FROM json_each(?) AS lease JOIN response
+UPDATE run SET
+    lease_end_us = iif(tries = 0, lease_end_us, :end_us), claim_time_us = iif(tries = 0, :end_us, claim_time_us)
+WHERE response_id IN (
+    SELECT response.id FROM json_each(:leases) AS lease JOIN response
     ON response.id = json_extract(lease.value, '$[0]') AND response.attempt = json_extract(lease.value, '$[1]')
     WHERE response.status = 'in_progress')
 RETURNING response_id, cancel_requested
@@ -55,7 +57,8 @@ class SqliteResponseQueue:
 
     async def renew(self, leases: Sequence[Lease], *, lease_end_us: int) -> Renewal:
         """Let the leases last until `lease_end_us`."""
-        values = (lease_end_us, json.dumps([(lease.response_id, lease.attempt) for lease in leases]))
+        pairs = [(lease.response_id, lease.attempt) for lease in leases]
+        values = {"end_us": lease_end_us, "leases": json.dumps(pairs)}
 
         async def renew(connection: aiosqlite.Connection) -> dict[str, bool]:
             rows = await connection.execute_fetchall(_RENEW, values)

@@ -316,16 +316,18 @@ class LoadContextResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., referenced_items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., branch_point: _Optional[_Union[_conversation_pb2.BranchPoint, _Mapping]] = ...) -> None: ...
 
 class CreateResponseRequest(_message.Message):
-    __slots__ = ("response", "input", "job", "branch_point")
+    __slots__ = ("response", "input", "job", "branch_point", "lease_duration")
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     BRANCH_POINT_FIELD_NUMBER: _ClassVar[int]
+    LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     response: _response_pb2.Response
     input: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
     job: _response_pb2.Job
     branch_point: _conversation_pb2.BranchPoint
-    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ..., branch_point: _Optional[_Union[_conversation_pb2.BranchPoint, _Mapping]] = ...) -> None: ...
+    lease_duration: _duration_pb2.Duration
+    def __init__(self, response: _Optional[_Union[_response_pb2.Response, _Mapping]] = ..., input: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., job: _Optional[_Union[_response_pb2.Job, _Mapping]] = ..., branch_point: _Optional[_Union[_conversation_pb2.BranchPoint, _Mapping]] = ..., lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CreateResponseResponse(_message.Message):
     __slots__ = ()
