@@ -98,7 +98,9 @@ class BackgroundRun:
             return
         self._why = why
         self._stopped.set()
-        if self._task is not None and not self._is_ending:
+        # What is cancelled keeps what was published of it, so that must be known first: `_begin` stops once it is.
+        knows_what_was_said = self._run_log is not None or why is not Stop.CANCELLED
+        if self._task is not None and knows_what_was_said and not self._is_ending:
             self._is_ending = True
             self._task.cancel()
 
@@ -148,7 +150,7 @@ class BackgroundRun:
         if not job.request_body:
             raise InternalError("The process that made the response died.")
         self._replay, length = await take_up(job, self._log)
-        if self._stopped.is_set():  # redis-py may have swallowed the cancellation: see rostra_kit.tasks
+        if self._stopped.is_set():  # or redis-py may have swallowed the cancellation: see rostra_kit.tasks
             raise asyncio.CancelledError
         self._run_log = RunLog(
             job.lease.response_id,

@@ -6,6 +6,7 @@ import pytest
 
 from rostra_chat.background import follower as follower_module
 from rostra_chat.background import service as service_module
+from rostra_chat.background.event_log import EventLog
 from rostra_kit.errors import InvalidArgumentError, NotFoundError
 
 
@@ -77,6 +78,30 @@ async def test_response_whose_runner_is_dead_is_cancelled_by_the_next(bench):
 
     response = await cancelling
     assert response["status"] == "cancelled"
+    bench.assert_sound(await bench.follow(other, response_id), response)
+
+
+async def test_response_that_is_cancelled_while_it_is_taken_over_keeps_what_was_said(bench, monkeypatch):
+    first, other = await bench.start(), await bench.start(max_runs=0)
+    bench.model.hold_at = 8
+    response_id = await bench.create(first)
+    await bench.model.held.wait()
+    await bench.read_until(other, response_id, bench.words(7))
+    take = EventLog.take
+
+    async def take_slowly(*arguments, **options):
+        await asyncio.sleep(0.5)
+        return await take(*arguments, **options)
+
+    monkeypatch.setattr(EventLog, "take", take_slowly)
+    first.kill()
+    cancelling = asyncio.create_task(bench.cancel(other, response_id))
+    await asyncio.sleep(0.1)
+    await bench.start()
+
+    response = await cancelling
+    assert response["status"] == "cancelled"
+    assert response["output"][0]["content"][0]["text"] == bench.words(7)
     bench.assert_sound(await bench.follow(other, response_id), response)
 
 
