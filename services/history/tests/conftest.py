@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pymongo import monitoring
 
 from rostra_history.documentdb_store import open_documentdb_store
 from rostra_history.domain import (
@@ -32,13 +33,26 @@ from rostra_history.store import HistoryStore
 from rostra_kit.ids import new_id
 from rostra_kit.items import normalise_item
 from rostra_kit.testing.manual_clock import ManualClock
+from services.history.tests.documentdb_guard import DocumentdbGuard
 from support.servers import fresh_database, mongodb_url
 
 __all__ = ["mongodb_url"]
 
 ABANDONED_AFTER_SECONDS = 4200
 
+GUARD = DocumentdbGuard()
+# Of all clients that are made from now on.
+monitoring.register(GUARD)
+
 OpenStore = Callable[[], AbstractAsyncContextManager[HistoryStore]]
+
+
+@pytest.fixture(autouse=True)
+def documentdb_guard() -> Iterator[DocumentdbGuard]:
+    """Hold what the DocumentDB store sends in each test to what Amazon DocumentDB has."""
+    yield GUARD
+    faults = GUARD.faults()
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture(scope="session")
