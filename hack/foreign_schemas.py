@@ -38,6 +38,7 @@ CUSTOM = {
     ("monitoring.coreos.com/v1", "PrometheusRule"): _PROMETHEUS,
     ("monitoring.coreos.com/v1", "ServiceMonitor"): _PROMETHEUS,
     ("networking.istio.io/v1", "DestinationRule"): _ISTIO,
+    ("networking.istio.io/v1", "VirtualService"): _ISTIO,
     ("security.istio.io/v1", "AuthorizationPolicy"): _ISTIO,
     ("security.istio.io/v1", "PeerAuthentication"): _ISTIO,
 }

@@ -91,6 +91,9 @@ def test_what_is_referred_to_exists(scenario: str) -> None:
         assert f"Service/{route['spec']['rules'][0]['backendRefs'][0]['name']}" in names
     for rule in of_kind(manifests, "DestinationRule"):
         assert f"Service/{rule['spec']['host'].partition('.')[0]}" in names
+    for route in of_kind(manifests, "VirtualService"):
+        (host,) = route["spec"]["hosts"]
+        assert f"Service/{host.partition('.')[0]}" in names
 
 
 def test_service_accounts_and_volumes_of_pods_exist(scenario: str) -> None:
