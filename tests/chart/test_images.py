@@ -20,10 +20,11 @@ def locked(path: str) -> dict[str, str]:
 def test_lock_of_an_image_is_a_part_of_the_products(component: str) -> None:
     whole, own = locked("requirements.lock"), locked(f"services/{component}/requirements.lock")
     assert own.items() <= whole.items()
-    project = tomllib.loads((ROOT / f"services/{component}/pyproject.toml").read_text())["project"]
-    for dependency in project["dependencies"]:
-        name = re.match(r"[\w.-]+", dependency)[0].lower()  # type: ignore[index]
-        assert name in own or name.startswith("rostra-")
+    for package in ("protos", "services/kit", f"services/{component}"):
+        project = tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]
+        for dependency in project["dependencies"]:
+            name = re.match(r"[\w.-]+", dependency)[0].lower()  # type: ignore[index]
+            assert name in own or name.startswith("rostra-"), package
 
 
 def test_images_hold_only_what_their_service_needs() -> None:
