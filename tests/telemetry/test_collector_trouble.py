@@ -1,16 +1,11 @@
 """A collector that is dead, or that never answers, costs spans and nothing else; the spans are counted."""
 
-import os
-import secrets
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from opentelemetry import context as otel_context
-from opentelemetry import trace
 
 from rostra.history.v1 import history_service_pb2 as pb
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
@@ -19,8 +14,8 @@ from rostra_kit.ports import LOOPBACK, free_port
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.testing.grpc import call_as
 from rostra_stack.child import Child
-from rostra_stack.plan import ProcessPlan
 from support.observed_stack import scrape
+from support.traced_service import recorded_trace, service_process
 
 pytestmark = pytest.mark.e2e
 
@@ -71,30 +66,17 @@ async def test_collector_that_takes_nothing_costs_spans_and_nothing_else(tmp_pat
 def _history(folder: Path, *, collector_port: int) -> Child:
     environment = {
         "ROSTRA_HISTORY_DATABASE__URL": f"sqlite:///{folder}/history.sqlite3",
-        "ROSTRA_HISTORY_LISTEN__PORT": str(port := free_port()),
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{collector_port}",
         "OTEL_BSP_MAX_QUEUE_SIZE": str(_QUEUE),
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": str(_BATCH),
         "OTEL_BSP_SCHEDULE_DELAY": "10",
     }
-    plan = ProcessPlan(
-        name="history",
-        command=(sys.executable, "-m", "rostra_history"),
-        port=port,
-        probe="grpc",
-        environment={**os.environ, **environment},
-    )
-    return Child(plan, folder / "logs")
+    return service_process("history", folder, environment)
 
 
 async def _call(history: Child) -> None:
-    """Make calls that belong to traces which are recorded."""
     call_as("user_1")
     async with ServiceClient(HistoryServiceStub, _HISTORY, ServiceAddress(target=history.plan.address)) as client:
         for _ in range(_CALLS):
-            parent = trace.SpanContext(secrets.randbits(128), secrets.randbits(64), True, trace.TraceFlags(1))
-            token = otel_context.attach(trace.set_span_in_context(trace.NonRecordingSpan(parent)))
-            try:
+            with recorded_trace():
                 await client.call(client.stub.ListConversations, pb.ListConversationsRequest())
-            finally:
-                otel_context.detach(token)
