@@ -45,6 +45,8 @@ class GatewayMetrics:
             registry=registry,
         )
         self.refusals = Counter("rostra_gateway_refusals", "Requests refused by a limit.", ["limit"], registry=registry)
+        # Prometheus sees no increase in a series that begins with its first event.
+        self.refusals.labels("under_way")
         self.limiter_fallbacks = Counter(
             "rostra_gateway_limiter_fallbacks", "Limits checked by this pod alone, without Redis.", registry=registry
         )

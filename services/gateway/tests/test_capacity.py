@@ -19,6 +19,10 @@ async def small(start_gateway: StartGateway) -> Gateway:
     return await start_gateway(request=RequestSettings(max_under_way=PLACES))
 
 
+async def test_refusals_that_have_not_happened_yet_are_shown_as_zero(small: Gateway) -> None:
+    assert small.registry.get_sample_value("rostra_gateway_refusals_total", {"limit": "under_way"}) == 0
+
+
 async def test_twelve_streams_of_a_gateway_with_four_places_are_four_and_eight_refusals(
     small: Gateway, alice: str, services: Services
 ) -> None:

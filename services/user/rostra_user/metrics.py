@@ -28,6 +28,7 @@ class UserMetrics:
             ["outcome"],
             registry=registry,
         )
+        self._begin_at_zero()
         self.usage_queue_entries = Gauge(
             "rostra_user_usage_queue_entries", "Usage events that wait in the queue.", registry=registry
         )
@@ -61,3 +62,14 @@ class UserMetrics:
             ["outcome"],
             registry=registry,
         )
+
+    def _begin_at_zero(self) -> None:
+        """Show what has not happened yet: Prometheus sees no increase in a series that begins with its first event."""
+        for outcome in ("ok", "refused"):
+            self.log_ins.labels(outcome)
+        for outcome in ("ok", "refused", "reused"):
+            self.refreshes.labels(outcome)
+        for outcome in ("published", "failed"):
+            self.revocations.labels(outcome)
+        for outcome in ("recorded", "skipped", "bad"):
+            self.usage_events.labels(outcome)
