@@ -69,10 +69,11 @@ class TestTime:
         self, client: UserClient, alice: pb.CreateUserResponse
     ) -> None:
         async def seconds(email: str) -> float:
-            started = time.perf_counter()
+            # The processor's time, hashing threads included: other processes' is not in it.
+            started = time.process_time()
             with pytest.raises(UnauthenticatedError):
                 await sign_in(client, email, "wrong password")
-            return time.perf_counter() - started
+            return time.process_time() - started
 
         pairs = [(await seconds(EMAIL), await seconds("bob@example.com")) for _ in range(9)]
         known, unknown = (statistics.median(column) for column in zip(*pairs, strict=True))
