@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rostra_observability.dashboards import boards
+from rostra_observability.slo import read_promises
 from support.every_use import MODELS, use_everything
 from support.prometheus import Prometheus, prometheus
 from support.provider import ScriptedProvider
@@ -13,11 +15,13 @@ from support.queries import (
     NamedQuery,
     alert_and_record_queries,
     dashboard_queries,
+    filled,
     own_series,
     runbook_queries,
     series_of_others,
 )
 from support.stack import own_stack
+from support.trace_receiver import TraceReceiver, trace_receiver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -27,15 +31,14 @@ _LOOKS = 30
 _PROVOKED = {
     *("5xx answers", "requests over a limit", "streams that break", "calls that fail", "requests with such a key"),
     *("background responses", "streams or background responses", "opinions that are given"),
-    *("sessions that are refreshed", "keys or sessions that are ended"),
+    *("sessions that are refreshed", "keys or sessions that are ended", "a collector of traces"),
 }
-# What an embedded stack does not have: mutual TLS, a database server, a replica of it, a collector of traces.
+# What an embedded stack does not have: mutual TLS, a database server, a replica of it.
 _NOT_EMBEDDED = {
     "rostra_certificate_expiry_timestamp_seconds",
     "rostra_history_database_connections",
     "rostra_history_database_connections_limit",
     "rostra_history_database_wait_seconds_bucket",
-    "rostra_telemetry_spans_total",
     "rostra_user_replica_reads_total",
 }
 
@@ -43,12 +46,19 @@ _NOT_EMBEDDED = {
 async def test_every_query_runs_and_finds_something(tmp_path: Path) -> None:
     async with (
         ScriptedProvider(models=MODELS) as provider,
-        own_stack(tmp_path, provider=provider, chats=2) as stack,
+        trace_receiver(tmp_path / "traces") as collector,
+        own_stack(tmp_path, provider=provider, environment=traced(collector), chats=2) as stack,
         prometheus(tmp_path) as server,
     ):
         await use_everything(stack.gateway_urls[0], seconds=_SECONDS)
         await check_queries(server)
         await check_names(server)
+        await check_exemplars(server, collector)
+
+
+def traced(collector: TraceReceiver) -> dict[str, str]:
+    """Return the settings by which every request is traced."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 
 
 async def check_queries(server: Prometheus) -> None:
@@ -78,3 +88,12 @@ async def check_names(server: Prometheus) -> None:
     }
     missing = (read & own_series()) - await server.series_names()
     assert missing <= _NOT_EMBEDDED
+
+
+async def check_exemplars(server: Prometheus, collector: TraceReceiver) -> None:
+    """Look whether the dots on latency panels lead to traces that the collector has."""
+    traces = {span.trace_id for span in collector.spans()}
+    for panel in (panel for board in boards(read_promises()) for panel in board.panels if panel.exemplars):
+        for query in panel.queries:
+            found = await server.exemplar_traces(filled(query.text, "2m"))
+            assert found & traces, panel.title

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,6 +40,13 @@ class Prometheus:
         assert content["status"] == "success", f"{text}: {content.get('error')}"
         result = content["data"]["result"]
         return result if content["data"]["resultType"] == "vector" else [{"metric": {}, "value": result}]
+
+    async def exemplar_traces(self, text: str) -> set[str]:
+        """Return the traces that the exemplars of a query's series name."""
+        now = time.time()
+        parameters: dict[str, str | float] = {"query": text, "start": now - 600, "end": now}
+        answer = await self._http.get(f"{self.url}/api/v1/query_exemplars", params=parameters)
+        return {each["labels"]["trace_id"] for series in answer.json()["data"] for each in series["exemplars"]}
 
     async def series_names(self) -> set[str]:
         """Return the names of all series."""

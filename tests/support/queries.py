@@ -45,13 +45,18 @@ class NamedQuery:
 def dashboard_queries(*, interval: str = "5m") -> list[NamedQuery]:
     """Return the queries of every panel and annotation, with the variables that Grafana would fill in."""
     found = [
-        NamedQuery(f"{board.name}: {panel.title}", _filled(query.text, interval), query.legend, panel.needs)
+        NamedQuery(f"{board.name}: {panel.title}", filled(query.text, interval), query.legend, panel.needs)
         for board in boards(read_promises())
         for panel in board.panels
         for query in panel.queries
     ]
-    pages = NamedQuery("annotation: Pages", _filled(firing_query(), interval), needs="a page")
-    return [*found, NamedQuery("annotation: Releases", _filled(release_query(), interval)), pages]
+    pages = NamedQuery("annotation: Pages", filled(firing_query(), interval), needs="a page")
+    return [*found, NamedQuery("annotation: Releases", filled(release_query(), interval)), pages]
+
+
+def filled(query: str, interval: str) -> str:
+    """Return a dashboard's query with the variables that Grafana would fill in."""
+    return query.replace("$__rate_interval", interval).replace("$namespace", ".+")
 
 
 def runbook_queries() -> list[NamedQuery]:
@@ -99,7 +104,3 @@ def series_of_others() -> set[str]:
 def known_series() -> set[str]:
     """Return every name that a query may use."""
     return own_series() | series_of_others() | recorded_names()
-
-
-def _filled(query: str, interval: str) -> str:
-    return query.replace("$__rate_interval", interval).replace("$namespace", ".+")

@@ -61,7 +61,6 @@ DATASTORES = Board(
                     unit="s",
                     red_above=0.5,
                     alerts=["RostraDatabaseSlow"],
-                    exemplars=True,
                 ),
                 Panel(
                     title="Operations",
