@@ -21,6 +21,7 @@ from rostra_chat.limit_claims import actual_costs, lapsed_grants
 from rostra_chat.metrics import ChatMetrics
 from rostra_kit.errors import AppError
 from rostra_kit.limits import Limiter
+from rostra_kit.redis_batch import RedisBatch, Script
 from rostra_kit.tasks import cancel
 from rostra_kit.usage_queue import EVENT_FIELD, MAX_STREAM_LENGTH, OPEN_CALL_EVENTS, OPEN_CALL_LAPSES, USAGE_STREAM
 
@@ -90,7 +91,8 @@ class OpenCalls:
         self._hold_ms = round(hold_seconds * 1000)
         self._ids: set[str] = set()
         self._searches_from = 0.0
-        self._scripts = [redis.register_script(script) for script in (_BEGIN, _RENEW, _SWEEP)]
+        batch = RedisBatch(redis)
+        self._begin, self._renew, self._sweep = (Script(batch, text) for text in (_BEGIN, _RENEW, _SWEEP))
         self._keeper: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -113,7 +115,7 @@ class OpenCalls:
         """Write down what is billed should this process die; without Redis the call goes on all the same."""
         self._ids.add(event.id)
         try:
-            await self._scripts[0](keys=_KEYS, args=[self._hold_ms, event.id, event.SerializeToString()])
+            await self._begin(_KEYS, [self._hold_ms, event.id, event.SerializeToString()])
         except (RedisError, OSError) as error:
             logger.warning("a call is not written down: %s", error)
 
@@ -143,7 +145,7 @@ class OpenCalls:
                 self._searches_from = now() + self._hold_seconds
             try:
                 if self._ids:
-                    await self._scripts[1](keys=_KEYS, args=[self._hold_ms, *self._ids])
+                    await self._renew(_KEYS, [self._hold_ms, *self._ids])
                 if now() >= self._searches_from:
                     await self._search()
             except (RedisError, OSError) as error:
@@ -151,7 +153,7 @@ class OpenCalls:
                 logger.info("the calls under way are not renewed: %s", error)
 
     async def _search(self) -> None:
-        swept = await self._scripts[2](keys=_KEYS, args=[_SWEPT_AT_ONCE, MAX_STREAM_LENGTH, EVENT_FIELD])
+        swept = await self._sweep(_KEYS, [_SWEPT_AT_ONCE, MAX_STREAM_LENGTH, EVENT_FIELD])
         for data in swept:
             event = UsageEvent.FromString(data)
             logger.warning("a call is billed for its input: its process is gone", extra={"usage_event_id": event.id})

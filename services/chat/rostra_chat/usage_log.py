@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.open_calls import OpenCalls
+from rostra_kit.redis_batch import RedisBatch, Script
 from rostra_kit.tasks import cancel
 from rostra_kit.telemetry.trace_context import current_traceparent
 from rostra_kit.usage_queue import (
@@ -28,6 +29,21 @@ from rostra_kit.usage_queue import (
 logger = logging.getLogger(__name__)
 
 _BATCH = 500
+_KEYS = (OPEN_CALL_LAPSES, OPEN_CALL_EVENTS, USAGE_STREAM)
+
+# KEYS: lapses by id, events by id, the queue. ARGV: the queue's length, its two fields, then of each event its id, the
+# event and its cause, which may be empty.
+_APPEND = """
+for at = 4, #ARGV, 3 do
+  local fields = { ARGV[2], ARGV[at + 1] }
+  if ARGV[at + 2] ~= '' then
+    fields[3], fields[4] = ARGV[3], ARGV[at + 2]
+  end
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], '*', unpack(fields))
+  redis.call('HDEL', KEYS[2], ARGV[at])
+  redis.call('ZREM', KEYS[1], ARGV[at])
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class UsageLog:
         exit_seconds: float = 5.0,
     ) -> None:
         self.calls = calls
-        self._redis = redis
+        self._append = Script(RedisBatch(redis), _APPEND)
         self._metrics = metrics
         self._max_waiting = max_waiting
         self._retry_seconds = retry_seconds
@@ -124,18 +140,9 @@ class UsageLog:
         """Write the oldest events. A batch that arrives without our hearing of it comes twice: events have ids."""
         batch = list(islice(self._waiting, _BATCH))
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for entry in batch:
-                    fields: dict[str, bytes | str] = {EVENT_FIELD: entry.data}
-                    if entry.cause:
-                        fields[CAUSE_FIELD] = entry.cause
-                    pipeline.xadd(USAGE_STREAM, fields, maxlen=MAX_STREAM_LENGTH, approximate=True)  # type: ignore[arg-type] # a dict of strings and bytes is one of strings or bytes
-                # After the events: whatever breaks off between the two leaves an event that comes twice.
-                ids = [entry.event_id for entry in batch]
-                pipeline.hdel(OPEN_CALL_EVENTS, *ids)
-                pipeline.zrem(OPEN_CALL_LAPSES, *ids)
-                await pipeline.execute()
-            self.calls.ended(ids)
+            told = [part for entry in batch for part in (entry.event_id, entry.data, entry.cause)]
+            await self._append(_KEYS, [MAX_STREAM_LENGTH, EVENT_FIELD, CAUSE_FIELD, *told])
+            self.calls.ended([entry.event_id for entry in batch])
             for _ in batch:
                 self._waiting.popleft()
             if not self._waiting:

@@ -1,9 +1,8 @@
 """The limiter that is exact over all replicas: every reservation is one Lua script, one round trip to Redis."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -22,11 +21,10 @@ from rostra_kit.limits.scripts import (
     script_call,
     script_text,
 )
-
-T = TypeVar("T")
+from rostra_kit.redis_batch import RedisBatch, Script
 
 # Longer than any calendar month, so a budget's counter outlives its period; the next period has another key.
-_BUDGET_TTL = timedelta(days=40)
+_BUDGET_TTL_SECONDS = round(timedelta(days=40).total_seconds())
 
 
 class RedisLimiter:
@@ -42,9 +40,9 @@ class RedisLimiter:
     """
 
     def __init__(self, redis: Redis, *, now_us: Callable[[], int] | None = None) -> None:
-        self._redis = redis
+        self._batch = RedisBatch(redis)
         self._now_us = now_us
-        self._scripts = {name: redis.register_script(script_text(name)) for name in SCRIPT_NAMES}
+        self._scripts = {name: Script(self._batch, script_text(name)) for name in SCRIPT_NAMES}
 
     async def reserve(
         self, claims: Sequence[Claim], *, reservation_id: str, hold_seconds: float = DEFAULT_HOLD_SECONDS
@@ -93,25 +91,18 @@ class RedisLimiter:
     async def _seed(self, claim: BudgetClaim) -> None:
         """Tell Redis what was spent, unless another caller was faster: costs may have been settled since."""
         spent = await claim.load_spent()
-        await _answer(self._redis.set(claim.key, spent, nx=True, ex=_BUDGET_TTL))
+        with _unavailable():
+            await self._batch.execute("SET", claim.key, spent, "NX", "EX", _BUDGET_TTL_SECONDS)
 
     async def _run(self, name: ScriptName, call: ScriptCall) -> Sequence[bytes | str]:
-        reply: Sequence[bytes | str] = await _answer(self._scripts[name](keys=call.keys, args=call.arguments))
+        with _unavailable():
+            reply: Sequence[bytes | str] = await self._scripts[name](call.keys, call.arguments)
         return reply
 
 
-async def _answer(call: Awaitable[T]) -> T:
-    """Await a call of Redis; raise its errors as LimitsUnavailable and let no cancellation get lost.
-
-    redis-py sends through asyncio.wait_for, which before Python 3.12 forgets a cancellation that arrives as the sending
-    ends (python/cpython#86296): the caller would go on as if nobody had cancelled it.
-    """
-    task = asyncio.current_task()
-    cancellations = task.cancelling() if task else 0
+@contextmanager
+def _unavailable() -> Iterator[None]:
     try:
-        return await call
+        yield
     except (RedisError, OSError) as error:
         raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
-    finally:
-        if task and task.cancelling() > cancellations:
-            raise asyncio.CancelledError

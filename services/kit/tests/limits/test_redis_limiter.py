@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from rostra_kit.limits import BudgetClaim, Claim, Grant, LimitsUnavailable, RateClaim, RedisLimiter, Refusal, SlotClaim
 from rostra_kit.limits.scripts import script_call, script_text
+from rostra_kit.redis_batch import RedisBatch
 from rostra_kit.testing.manual_clock import ManualClock
 
 Key = Callable[[str], str]
@@ -151,18 +152,19 @@ async def test_emptied_redis_loads_the_budget_again(redis: Redis, key: Key) -> N
     assert again.states[0].remaining == 450
 
 
-async def test_redis_that_keeps_losing_the_budget_is_unavailable(redis: Redis, key: Key) -> None:
-    class Forgetful(Redis):
-        """Acknowledges what it does not store."""
+async def test_redis_that_keeps_losing_the_budget_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, redis: Redis, key: Key
+) -> None:
+    execute = RedisBatch.execute
 
-        async def set(self, *_args: object, **_options: object) -> bool:
-            return True
+    async def forget(self: RedisBatch, *command: str | bytes | int) -> object:
+        return b"OK" if command[0] == "SET" else await execute(self, *command)
 
-    async with Forgetful(connection_pool=redis.connection_pool) as forgetful:
-        with pytest.raises(LimitsUnavailable):
-            await RedisLimiter(forgetful).reserve(
-                [BudgetClaim("budget", key("budget"), 10, 1, nothing_spent)], reservation_id="a"
-            )
+    monkeypatch.setattr(RedisBatch, "execute", forget)
+    with pytest.raises(LimitsUnavailable):
+        await RedisLimiter(redis).reserve(
+            [BudgetClaim("budget", key("budget"), 10, 1, nothing_spent)], reservation_id="a"
+        )
 
 
 async def test_every_key_ends_by_itself(redis: Redis, key: Key) -> None:
