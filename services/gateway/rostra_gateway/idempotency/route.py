@@ -52,8 +52,10 @@ class IdempotentRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return what handles a request."""
         handler = super().get_route_handler()
-        if "POST" not in (self.methods or ()):
-            return handler
+        return self.heeding_keys(handler) if "POST" in (self.methods or ()) else handler
+
+    def heeding_keys(self, handler: Handler) -> Handler:
+        """Return what handles a request as `handler` does, but once for a key."""
 
         async def handle(request: Request) -> Response:
             if _HEADER not in request.headers:
