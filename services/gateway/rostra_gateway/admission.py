@@ -13,7 +13,7 @@ from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import AddressLimits
 from rostra_kit.errors import ResourceExhaustedError, UnavailableError
-from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal, SlotClaim
+from rostra_kit.limits import Claim, Grant, Limiter, Outcome, RateClaim, Refusal, SlotClaim
 from rostra_kit.tasks import cancel, uninterrupted
 
 _RENEWALS_PER_HOLD = 3
@@ -104,21 +104,30 @@ class Admission:
     async def _reserve_both(
         self, of_address: Sequence[Claim], of_caller: Sequence[Claim], exchange: Exchange, *, kind: str
     ) -> list[Grant]:
+        """Reserve from both in one round trip. They live apart in Redis Cluster, so it takes two reservations."""
         reservation_id = f"{exchange.request_id}{kind}"
-        address = await self._reserve(of_address, exchange, f"{reservation_id}:a")
         if not of_caller:
-            return [address]
-        try:
-            return [address, await self._reserve(of_caller, exchange, reservation_id)]
-        except BaseException:
+            return [await self._reserve(of_address, exchange, f"{reservation_id}:a")]
+        address, caller = await asyncio.gather(
+            self._ask(of_address, f"{reservation_id}:a"), self._ask(of_caller, reservation_id)
+        )
+        if isinstance(caller, Grant) and isinstance(address, Refusal):
+            await uninterrupted(self._limiter.cancel(caller))
+        if isinstance(address, Grant) and isinstance(caller, Refusal):
             # The address keeps the request it made, but has no stream open.
-            await asyncio.shield(self._limiter.settle(address, {}))
-            raise
+            await uninterrupted(self._limiter.settle(address, {}))
+        return [self._granted(outcome, exchange) for outcome in (address, caller)]
 
     async def _reserve(self, claims: Sequence[Claim], exchange: Exchange, reservation_id: str) -> Grant:
-        outcome = await self._limiter.reserve(
+        return self._granted(await self._ask(claims, reservation_id), exchange)
+
+    async def _ask(self, claims: Sequence[Claim], reservation_id: str) -> Outcome:
+        return await self._limiter.reserve(
             claims, reservation_id=reservation_id, hold_seconds=self._stream_hold_seconds
         )
+
+    def _granted(self, outcome: Outcome, exchange: Exchange) -> Grant:
+        """Report how the limits stand, and return the grant if it is one."""
         for state in outcome.states:
             name = state.name.removeprefix("key_")
             if name == "requests":
@@ -177,13 +186,11 @@ class StreamSlots:
 
     async def renew(self) -> None:
         """Hold the slots for another while."""
-        for grant in self._grants:
-            await self._limiter.renew(grant)
+        await asyncio.gather(*(self._limiter.renew(grant) for grant in self._grants))
 
     async def release(self) -> None:
         """Give the slots back."""
-        for grant in self._grants:
-            await self._limiter.settle(grant, {})
+        await asyncio.gather(*(self._limiter.settle(grant, {}) for grant in self._grants))
 
 
 def caller_claims(caller: Caller, *, streaming: bool) -> list[Claim]:

@@ -76,6 +76,7 @@ class EventStream(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Write the stream."""
+        is_whole = False
         with self._metrics.open_streams.track_inprogress():
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -84,6 +85,7 @@ class EventStream(Response):
                     tasks.start_soon(self._send_heartbeats, send)
                     tasks.start_soon(self._keep_slots)
                     await self._send_pieces(send)
+                    is_whole = True
                     tasks.cancel_scope.cancel()
             except asyncio.CancelledError:
                 # Not by the client, whose leaving ends the tasks above alone: this process has no time left.
@@ -93,6 +95,9 @@ class EventStream(Response):
                 raise
             finally:
                 await close_stream(self._pieces, self._slots)
+        if is_whole:
+            # Not before its slots are free: whoever knows that it has ended may open the next one.
+            await send(_END)
 
     async def _send_pieces(self, send: Send) -> None:
         try:
@@ -106,7 +111,6 @@ class EventStream(Response):
         except Exception:
             logger.exception("unforeseen error in a stream")
             await self._send_error(InternalError("Something went wrong inside Rostra."), send)
-        await send(_END)
 
     async def _send_error(self, error: AppError, send: Send) -> None:
         self.broken = True

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from rostra.common.v1.caller_pb2 import Limits
-from rostra_gateway.settings import AddressLimits
+from rostra_gateway.settings import AddressLimits, RequestSettings
 from services.gateway.tests.conftest import Services, StartGateway, bearer, connect
 
 CHAT = "/v1/chat/completions"
@@ -99,6 +99,20 @@ async def test_address_is_limited_whoever_calls(start_gateway: StartGateway, ser
     async with connect(gateway) as client:
         statuses = [(await client.get("/v1/models", headers=bearer(key))).status_code for key in keys]
     assert statuses == [200, 200, 200, 429, 429]
+
+
+async def test_what_the_address_may_not_do_counts_against_nobody_else(
+    start_gateway: StartGateway, services: Services, twenty: str
+) -> None:
+    gateway = await start_gateway(address_limits=AddressLimits(requests_per_minute=2))
+    async with connect(gateway, twenty) as client:
+        statuses = [(await client.get("/v1/models")).status_code for _ in range(6)]
+    assert statuses == [200, 200, 429, 429, 429, 429]
+    assert gateway.metric("rostra_gateway_refusals_total", limit="requests") == 4
+    elsewhere = await start_gateway(request=RequestSettings(trusted_proxies=1))
+    async with connect(elsewhere, twenty) as client:
+        answer = await client.get("/v1/models", headers={"x-forwarded-for": "192.0.2.7"})
+    assert int(answer.headers["x-ratelimit-remaining-requests"]) >= 17
 
 
 @pytest.mark.parametrize("credential", ["sk-rostra-guess", "a.b.c"])
