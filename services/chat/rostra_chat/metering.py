@@ -198,10 +198,13 @@ class Charge:
         cost = cost_micros(self._model, usage)
         self._count(usage, cost)
         tokens = usage.input_tokens + usage.output_tokens
-        for grant in self._grants:
-            actual = actual_costs(grant.claims, tokens=tokens, cost_micros=cost)
-            await self._meter.limiter.settle(grant, actual)
-        await self._meter.usage_log.append(self._event(usage, cost, outcome, estimated))
+        await asyncio.gather(
+            *(
+                self._meter.limiter.settle(grant, actual_costs(grant.claims, tokens=tokens, cost_micros=cost))
+                for grant in self._grants
+            ),
+            self._meter.usage_log.append(self._event(usage, cost, outcome, estimated)),
+        )
 
     def _event(self, usage: Usage, cost: int, outcome: UsageOutcome, estimated: bool) -> UsageEvent:
         return UsageEvent(
