@@ -76,8 +76,8 @@ def find_usage(event: dict[str, Any]) -> dict[str, Any] | None:
     return usage
 
 
-async def measured(stack: Stack, name: str) -> Counter[tuple[str, ...]]:
-    """Return what all processes together count under a name, by the values of its labels, sorted by their names."""
+async def measured(stack: Stack, name: str, *labels: str) -> Counter[tuple[str, ...]]:
+    """Return what all processes together count under a name, by the values of some of its labels."""
     sums: Counter[tuple[str, ...]] = Counter()
     async with httpx.AsyncClient(timeout=20) as http:
         for child in stack.children.values():
@@ -89,7 +89,7 @@ async def measured(stack: Stack, name: str) -> Counter[tuple[str, ...]]:
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:
                     if sample.name == name:
-                        sums[tuple(value for _, value in sorted(sample.labels.items()))] += round(sample.value)
+                        sums[tuple(sample.labels[label] for label in labels)] += round(sample.value)
     return sums
 
 
@@ -138,12 +138,12 @@ async def test_answers_headers_metrics_and_ledger_tell_the_same_numbers(stack: S
         )
         assert round(bucket["cost"] * 1_000_000) == cost_micros
 
-    assert await measured(stack, "rostra_chat_tokens_total") == {
+    assert await measured(stack, "rostra_chat_tokens_total", "direction", "model") == {
         ("input", "echo"): input_tokens,
         ("output", "echo"): output_tokens,
     }
-    assert await measured(stack, "rostra_chat_cost_micros_total") == {("echo",): cost_micros}
-    answered = await measured(stack, "rostra_gateway_requests_total")
+    assert await measured(stack, "rostra_chat_cost_micros_total", "model") == {("echo",): cost_micros}
+    answered = await measured(stack, "rostra_gateway_requests_total", "method", "route", "status")
     assert answered["POST", "/v1/chat/completions", "200"] + answered["POST", "/v1/responses", "200"] == calls
     assert answered["POST", "/v1/chat/completions", "404"] == 1
 
