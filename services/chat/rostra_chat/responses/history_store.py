@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2 import (
     CreateResponseRequest,
@@ -17,8 +18,10 @@ from rostra.history.v1.history_service_pb2 import (
 from rostra.history.v1.item_pb2 import Item as StoredItem
 from rostra.history.v1.response_pb2 import Lease, ResponseStatus
 from rostra.history.v1.response_pb2 import Response as StoredResponse
+from rostra_chat.errors import LeaseLost
 from rostra_chat.responses.store import Context, Item
 from rostra_kit.client import ServiceClient
+from rostra_kit.errors import AppError
 
 if TYPE_CHECKING:
     # The asynchronous face of the generated stub exists for type checkers alone.
@@ -81,7 +84,12 @@ class HistoryResponseStore:
     async def finish(self, response: dict[str, Any]) -> None:
         """Store a run that ended: see `ResponseStore`."""
         request = FinishResponseRequest(response=response_to_proto(response), output=items_to_proto(response["output"]))
-        await self._client.call(self._client.stub.FinishResponse, request)
+        try:
+            await self._client.call(self._client.stub.FinishResponse, request)
+        except AppError as error:
+            if error.reason == ErrorReason.ERROR_REASON_LEASE_LOST:
+                raise LeaseLost(error.message) from error
+            raise
 
 
 def response_to_proto(response: dict[str, Any]) -> StoredResponse:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from rostra.common.v1.limit_state_pb2 import LimitState
+from rostra_chat.errors import LeaseLost
 from rostra_chat.metering import Charge, Meter
 from rostra_chat.responses.answer import Answer, Failure
 from rostra_chat.responses.events import Event, EventWriter
@@ -22,7 +23,7 @@ from rostra_chat.responses.reducer import ChunkReducer
 from rostra_chat.responses.response_object import ended
 from rostra_chat.responses.store import ResponseStore
 from rostra_kit.context import current_request, set_current_request
-from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError
+from rostra_kit.errors import AppError, DeadlineExceededError, NotFoundError, UnavailableError
 from rostra_kit.tasks import uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -155,6 +156,9 @@ class ResponseRun:
                 await self._store.finish(self.response)
         except NotFoundError:
             logger.info("a response was deleted while it ran", extra={"response_id": self.response["id"]})
+        except LeaseLost:
+            # A conflict with nobody whom the client knows: SDKs would repeat the call, and it would be paid twice.
+            self._report_unstored(UnavailableError("The answer was made, but came too late to be stored."))
         except TimeoutError:
             self._report_unstored(DeadlineExceededError("The answer could not be stored in time."))
         except AppError as error:

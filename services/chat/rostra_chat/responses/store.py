@@ -52,5 +52,9 @@ class ResponseStore(Protocol):
         ...
 
     async def finish(self, response: dict[str, Any]) -> None:
-        """Store the response object of a run that ended, with the output in it. A response ends once."""
+        """Store the response object of a run that ended, with the output in it. A response ends once.
+
+        Raises:
+            LeaseLost: Others took its process for dead, and it is theirs to end.
+        """
         ...

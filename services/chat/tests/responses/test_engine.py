@@ -4,7 +4,7 @@ import pytest
 
 from rostra.chat.v1.chat_service_pb2 import ResponseState, StreamResponseRequest
 from rostra.common.v1.error_reason_pb2 import ErrorReason
-from rostra_chat.errors import ContextLengthExceeded, ModelNotFound, ProviderError, ProviderUnavailable
+from rostra_chat.errors import ContextLengthExceeded, LeaseLost, ModelNotFound, ProviderError, ProviderUnavailable
 from rostra_chat.responses.store import Context
 from rostra_kit.context import RequestContext, current_request, set_current_request
 from rostra_kit.errors import InvalidArgumentError, NotFoundError, ResourceExhaustedError, UnavailableError
@@ -228,6 +228,15 @@ async def test_store_that_is_away_at_the_end_is_an_error_without_a_stream(bench)
 
     with pytest.raises(UnavailableError):
         await bench.create()
+
+
+async def test_answer_whose_lease_was_lost_is_an_error_that_no_sdk_repeats(bench):
+    bench.store.failures["finish"] = LeaseLost("It is another runner's.")
+
+    with pytest.raises(UnavailableError, match="too late to be stored") as caught:
+        await bench.create()
+
+    assert caught.value.retry_after_seconds is None
 
 
 async def test_response_that_is_deleted_while_it_runs_completes(bench):

@@ -1,14 +1,16 @@
 import orjson
 import pytest
 
+from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra.history.v1 import history_service_pb2, history_service_pb2_grpc
 from rostra.history.v1.conversation_pb2 import BranchPoint
 from rostra.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from rostra.history.v1.item_pb2 import Item
 from rostra.history.v1.response_pb2 import ResponseStatus
+from rostra_chat.errors import LeaseLost
 from rostra_chat.responses.history_store import HistoryResponseStore
 from rostra_chat.responses.store import Context
-from rostra_kit.errors import NotFoundError
+from rostra_kit.errors import ConflictError, NotFoundError
 from rostra_kit.testing.grpc import call_as, grpc_client
 
 MESSAGE = {"id": "msg_1", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
@@ -30,6 +32,10 @@ class RecordingHistory(history_service_pb2_grpc.HistoryServiceServicer):
     async def CreateResponse(self, request, context):
         self._note(request)
         return history_service_pb2.CreateResponseResponse()
+
+    async def RenewLeases(self, request, context):
+        self._note(request)
+        return history_service_pb2.RenewLeasesResponse()
 
     async def FinishResponse(self, request, context):
         self._note(request)
@@ -131,3 +137,19 @@ async def test_refusal_of_history_passes_through(store, history):
         await store.load_context(previous_response_id="resp_0", conversation_id="", item_ids=[])
 
     assert caught.value.param == "previous_response_id"
+
+
+async def test_lease_that_others_have_is_lost(store, history):
+    history.error = ConflictError("It is another runner's.", reason=ErrorReason.ERROR_REASON_LEASE_LOST)
+    with pytest.raises(LeaseLost):
+        await store.finish(response("completed"))
+
+
+async def test_leases_are_those_of_nobodys_attempt(store, history):
+    await store.create(response("in_progress"), input_items=[], lease_seconds=1.5)
+    await store.renew(["resp_1", "resp_2"], lease_seconds=1.5)
+
+    created, renewed = history.requests
+    assert created.lease_duration.ToTimedelta().total_seconds() == 1.5
+    assert renewed.lease_duration == created.lease_duration
+    assert [(lease.response_id, lease.attempt) for lease in renewed.leases] == [("resp_1", 0), ("resp_2", 0)]
