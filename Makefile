@@ -90,11 +90,12 @@ fuzz: ## Send 120,000 generated requests to the gateway and the services (FUZZ=.
 	@hack/setup dev
 	@ROSTRA_FUZZ_REQUESTS=$(FUZZ) .venv/bin/pytest -s tests/fuzz
 
-load: ## Measure what the gateway adds to a provider's time, what background responses cost, and overload
+load: ## Measure what the gateway adds to a provider's time, what background responses and telemetry cost, and overload
 	@hack/setup dev
 	@$(PYTHON) tests/load/latency.py
 	@$(PYTHON) tests/load/event_log.py
 	@$(PYTHON) tests/load/overload.py
+	@$(PYTHON) tests/load/telemetry_cost.py
 
 soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
 	@hack/setup dev

@@ -123,7 +123,7 @@ async def compare(arms: list[Arm], *, rounds: int, calls: int, stream: bool) -> 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print what telemetry costs in CPU time.")
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of each stack (default: %(default)s)")
-    parser.add_argument("--calls", type=int, default=150, help="requests in a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each stack (default: %(default)s)")
+    parser.add_argument("--calls", type=int, default=25, help="requests in a round (default: %(default)s)")
     arguments = parser.parse_args()
     asyncio.run(main(arguments.rounds, arguments.calls))

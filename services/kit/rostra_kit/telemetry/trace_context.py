@@ -11,6 +11,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 
+# What everybody is asked to pass on. More could be so long that gRPC refuses the calls that it goes with.
+_MAX_STATE_CHARACTERS = 512
+
 _PROPAGATOR = TraceContextTextMapPropagator()
 _TRACER = trace.get_tracer("rostra")
 
@@ -68,7 +71,11 @@ def exemplar() -> dict[str, str] | None:
 
 def _incoming(headers: Mapping[str, Any]) -> Context:
     # An empty context: what runs this task, such as a reader of sockets, is no parent of the request.
-    return _PROPAGATOR.extract(headers, Context()) if TRACEPARENT in headers else Context()
+    if TRACEPARENT not in headers:
+        return Context()
+    if len(headers.get(TRACESTATE, "")) > _MAX_STATE_CHARACTERS:
+        headers = {TRACEPARENT: headers[TRACEPARENT]}
+    return _PROPAGATOR.extract(headers, Context())
 
 
 def _make_current(span: trace.Span) -> None:

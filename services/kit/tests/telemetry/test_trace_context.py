@@ -55,6 +55,14 @@ async def test_malformed_trace_is_passed_over(malformed: str) -> None:
     assert await in_task(hop) == []
 
 
+async def test_state_that_is_too_long_to_pass_on_is_left_out() -> None:
+    def hop() -> list[tuple[str, str]]:
+        begin_trace("request", {"traceparent": TRACEPARENT, "tracestate": f"vendor={'x' * 250},other={'x' * 250}"})
+        return outgoing_trace()
+
+    assert await in_task(hop) == [("traceparent", TRACEPARENT)]
+
+
 async def test_call_without_a_trace_joins_none() -> None:
     assert await in_task(lambda: (join_trace("call", {}), outgoing_trace())[1]) == []
 
