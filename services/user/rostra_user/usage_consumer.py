@@ -99,11 +99,12 @@ class UsageConsumer:
     async def _settle(self, entries: Sequence[Entry]) -> None:
         """Write a batch to the ledger, then drop it from the queue."""
         self._metrics.usage_queue_lag_seconds.set(_age_seconds(entries[0][0]) if entries else 0)
+        # Before it is written, so that a queue is seen to grow while the database is away.
+        self._metrics.usage_queue_entries.set(await self._redis.xlen(USAGE_STREAM))
         if entries:
             with linked_span(f"process {USAGE_STREAM}", _causes(entries), kind=SpanKind.CONSUMER):
                 await self._write([event for entry in entries if (event := self._parse(*entry)) is not None])
                 await self._drop([entry_id for entry_id, _ in entries])
-        self._metrics.usage_queue_entries.set(await self._redis.xlen(USAGE_STREAM))
 
     def _parse(self, entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> UsageEvent | None:
         serialized = (fields or {}).get(EVENT_FIELD.encode(), b"")

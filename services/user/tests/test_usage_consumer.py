@@ -150,7 +150,7 @@ async def test_event_that_the_ledger_refuses_does_not_hold_up_the_others(
 
 
 async def test_event_stays_queued_while_the_database_is_away(
-    redis: Redis, ledger: Ledger, user: User, metrics: UserMetrics
+    redis: Redis, ledger: Ledger, user: User, metrics: UserMetrics, registry: CollectorRegistry
 ) -> None:
     ledger.errors = [UnavailableError("down")]
     await queue(redis, user.id, "patient")
@@ -158,6 +158,7 @@ async def test_event_stays_queued_while_the_database_is_away(
         with pytest.raises(UnavailableError):
             await task
     assert await redis.xlen(USAGE_STREAM) == 1
+    assert registry.get_sample_value("rostra_user_usage_queue_entries") == 1
     async with consuming(redis, ledger, metrics):  # the same process, running again
         await until_empty(redis)
     assert await ledger.sum_cost(user.id, **YEAR) == 30
