@@ -125,7 +125,8 @@ def _field(panel: Panel) -> Json:
             "stacking": {"mode": "normal" if panel.stacked else "none"},
             "thresholdsStyle": {"mode": line},
         }
-        field["min"] = 0 if panel.red_below is None else None
+        if panel.red_below is None:
+            field["min"] = 0
     return field
 
 
@@ -147,18 +148,16 @@ def _without_columns() -> Json:
 
 def _runbook_link(alert: str, panel: int) -> Json:
     url = f"/d/rostra-runbooks?viewPanel={panel}"
-    return {"title": f"Runbook: {alert}", "url": url, "targetBlank": True}
+    return _link("link", f"Runbook: {alert}", url=url, targetBlank=True)
 
 
 def _link_to_others() -> Json:
-    return {
-        "type": "dashboards",
-        "title": "Rostra",
-        "tags": ["rostra"],
-        "asDropdown": True,
-        "includeVars": True,
-        "keepTime": True,
-    }
+    return _link("dashboards", "Rostra", tags=["rostra"], asDropdown=True, includeVars=True, keepTime=True)
+
+
+def _link(kind: str, title: str, **more: Any) -> Json:
+    flags = dict.fromkeys(("asDropdown", "includeVars", "keepTime", "targetBlank"), False)
+    return {"type": kind, "title": title, "tags": [], "icon": "external link", "tooltip": "", **flags, **more}
 
 
 def _variables() -> list[Json]:

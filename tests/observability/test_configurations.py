@@ -69,6 +69,10 @@ def test_pipelines_are_made_of_what_is_configured(path: Path) -> None:
     assert set(content["service"]["extensions"]) == set(content["extensions"])
 
 
+def test_the_collector_takes_its_configuration() -> None:
+    run(monitoring_program("otelcol-contrib", "otelcol"), "validate", f"--config={COLLECTOR}")
+
+
 def test_the_collector_keeps_errors_and_slow_requests() -> None:
     policies = {policy["type"] for policy in read(COLLECTOR)["processors"]["tail_sampling"]["policies"]}
     assert policies >= {"status_code", "latency", "ottl_condition", "probabilistic"}

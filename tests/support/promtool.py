@@ -61,12 +61,12 @@ def promtool() -> Path:
     return monitoring_program("promtool")
 
 
-def monitoring_program(name: str) -> Path:
-    """Return one of Prometheus' programs, or skip the test."""
+def monitoring_program(*names: str) -> Path:
+    """Return a program of one of these names, or skip the test."""
     try:
-        return find_program(name)
-    except ServerNotFoundError:
-        pytest.skip(f"no {name} is found here; hack/install-servers installs it on Debian")
+        return find_program(*names)
+    except ServerNotFoundError as error:
+        pytest.skip(f"no {error} is found here; hack/install-servers installs Prometheus' programs on Debian")
 
 
 def check(*arguments: str | Path) -> None:
