@@ -1,6 +1,8 @@
 """The alerts as the chart has them."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
@@ -21,6 +23,12 @@ class Alert:
     runbook: str
     dashboard: str
 
+    @property
+    def labels_told(self) -> list[str]:
+        """Return the labels that its texts tell."""
+        found = re.findall(r"\$labels\.(\w+)", f"{self.summary} {self.description}")
+        return list(dict.fromkeys(found))
+
 
 def written_alerts() -> list[Alert]:
     """Return every alert of the rule files."""
@@ -40,6 +48,7 @@ def rule_queries() -> dict[str, str]:
     return found
 
 
+@cache
 def _rules() -> list[dict[str, Any]]:
     files = [yaml.safe_load(path.read_text()) for path in sorted(CHART_RULES.glob("*.yaml"))]
     return [rule for file in files for group in file["groups"] for rule in group["rules"]]

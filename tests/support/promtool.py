@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rostra_observability.alerts import written_alerts
 from rostra_observability.paths import CHART_RULES, SOURCES
 from support.server_process import ServerNotFoundError, find_program
 
@@ -42,17 +43,24 @@ class Case:
     bare: bool = False
 
     def as_unit_test(self) -> dict[str, Any]:
-        """Return the case as one of promtool's tests."""
+        """Return the case as one of promtool's tests: which alerts fire, with every label that their text tells."""
         query = 'group by (alertname, severity) (ALERTS{alertstate="firing"})'
         expected = [
             {"labels": f'{{alertname="{alert}", severity="{severity}"}}', "value": 1}
             for alert, severity in self.fires.items()
         ]
+        tests = [{"expr": query, "eval_time": self.at, "exp_samples": expected}]
+        for alert in written_alerts():
+            if self.fires.get(alert.name) == alert.severity:
+                matchers = [f'alertname="{alert.name}"', *(f'{label}!=""' for label in alert.labels_told)]
+                told = f"group by (alertname) (ALERTS{{{', '.join(matchers)}}})"
+                sample = {"labels": f'{{alertname="{alert.name}"}}', "value": 1}
+                tests.append({"expr": told, "eval_time": self.at, "exp_samples": [sample]})
         return {
             "name": f"{self.alert}: {self.name}",
             "interval": self.step,
             "input_series": [*self.series, *([] if self.bare else _healthy())],
-            "promql_expr_test": [{"expr": query, "eval_time": self.at, "exp_samples": expected}],
+            "promql_expr_test": tests,
         }
 
 
