@@ -123,7 +123,8 @@ async def _runs_taken(bench: FailureStack) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _gateway_taken(bench: FailureStack) -> AsyncIterator[None]:
     most = int(bench.stack.children["gateway"].plan.environment["ROSTRA_GATEWAY_REQUEST__MAX_UNDER_WAY"])
-    streams = [await bench.calls.hold("/v1/chat/completions") for _ in range(most - 2)]
+    # Two are there already.
+    streams = await asyncio.gather(*(bench.calls.hold("/v1/chat/completions") for _ in range(most - 2)))
     yield
     bench.gate.set()
     await asyncio.gather(*streams)

@@ -201,8 +201,8 @@ CASES = (
     Case(
         dependency="the provider",
         fault="silent",
-        meaning="It takes connections and requests, and says nothing: for as long as the settings say, here 3 s.",
-        within_seconds=7,
+        meaning="It takes connections and requests, and says nothing: for as long as the settings say, here 5 s.",
+        within_seconds=9,
         outcomes=dict.fromkeys(_PROVIDER, TIMED_OUT) | _NO_PROVIDER,
         is_brief=True,
     ),
@@ -315,7 +315,8 @@ There is one replica of each service here; with more, calls go to those that ans
 - **works** includes a 503 or two for what was under way in the moment: asked again, it works while the fault lasts.
 - **Nothing hangs.** Each case names the longest time that a call takes.
 - **503** says when to come back (`Retry-After`), in OpenAI's error body; **504** is a provider's silence.
-- **error event**: a stream whose status is sent already ends with one, never just so.
+- **error event**: a stream whose status is sent already ends with one, never just so. An export is cut off, so that it
+  does not look whole.
 - **Afterwards all works again within {recovery:.0f} s**, without a restart; what was acknowledged is there, and billed.
 
 The gateway knows callers who were here in the last minute, who so go on while user or MySQL is away. A response in the

@@ -42,8 +42,15 @@ class Told:
     retry_after: str
 
     @property
+    def is_export(self) -> bool:
+        """Tell whether the answer is a file, page after page: it takes its time, and is cut off where it breaks."""
+        return self.operation.endswith("/export")
+
+    @property
     def is_clear(self) -> bool:
         """Tell whether the client was told what to do: all is well, the request is wrong, or try again."""
+        if self.is_export and self.status == 0:
+            return True
         return 200 <= self.status < 500 or (self.status == 503 and bool(self.retry_after)) or self.status == 504
 
 
