@@ -58,7 +58,7 @@ class Runner:
         self._runs: dict[asyncio.Task[None], BackgroundRun] = {}
         self._more_to_do = asyncio.Event()
         self._is_queue_away = False
-        self._claims_from = 0.0
+        self._answered_at = self._claims_from = 0.0
         self._drain_ends_at: float | None = None
         self._claiming: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -115,16 +115,19 @@ class Runner:
             return False
         try:
             if self._is_queue_away:
-                # While it was away nobody could renew: those who live do so before anybody takes over from them.
                 await self._queue.renew([], lease_seconds=self._settings.lease_seconds)
-                self._is_queue_away, self._claims_from = False, now + self._settings.lease_seconds
-                return False
+                self._is_queue_away = False
+                if now - self._answered_at > self._settings.lease_seconds - 2 * self._settings.renew_seconds:
+                    # Nobody could renew for so long: those who live do so before anybody takes over from them.
+                    self._claims_from = now + self._settings.lease_seconds
+                    return False
             job = await self._queue.claim(lease_seconds=self._settings.lease_seconds)
         except AppError as error:
             if not self._is_queue_away:
                 logger.warning("the queue of background responses does not answer: %s", error)
             self._is_queue_away = True
             return False
+        self._answered_at = now
         if job is not None:
             causes = await self._causes.recall(job.lease.response_id)
             self._start(job, causes, lease_ends_at=now + self._settings.lease_seconds)
