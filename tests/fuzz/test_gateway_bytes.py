@@ -20,12 +20,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600), pytest.mark.asyncio(lo
 
 _MOST_SECONDS = 5.0
 _AT_ONCE = 24
-# What is not whole is not waited for long, so that what takes long is a hang.
+# What is not whole is not waited for long, so that what takes long is a hang. Redis is waited for: signing in is
+# refused with 503 where limits cannot be checked in time.
 _HASTY = {
     "ROSTRA_GATEWAY_REQUEST__MAX_HEAD_SECONDS": "0.5",
     "ROSTRA_GATEWAY_REQUEST__MAX_UPLOAD_SECONDS": "0.5",
+    "ROSTRA_GATEWAY_IMPORTS__MAX_UPLOAD_SECONDS": "0.5",
     "ROSTRA_GATEWAY_IDEMPOTENCY__WAIT_SECONDS": "1",
     "ROSTRA_GATEWAY_ADDRESS_LIMITS__SIGN_INS_PER_MINUTE": "1000000",
+    "ROSTRA_GATEWAY_REDIS__LIMITER_TIMEOUT_SECONDS": "4",
 }
 _MOST_GROWTH_MEGABYTES = 60.0
 _ODD = (
@@ -124,6 +127,7 @@ async def test_mutated_requests_break_nothing(fuzzed: Stack, tmp_path: Path) -> 
     mutator = Mutator(fuzz_random(), register(base_url))
     left, statuses = fuzz_requests(), Counter[str]()
     bad: dict[bytes, bytes] = {}
+    slow: list[bytes] = []
     pids = {name: child.pid for name, child in fuzzed.children.items()}
     sizes: list[dict[str, float]] = []
 
@@ -133,7 +137,8 @@ async def test_mutated_requests_break_nothing(fuzzed: Stack, tmp_path: Path) -> 
             try:
                 answer = await exchange(port, data)
             except TimeoutError:
-                answer = b"hangs"
+                slow.append(data)
+                continue
             status = answer[9:12].decode("latin-1")
             statuses[status] += 1
             if status.startswith("5") or (answer and not answer.startswith(b"HTTP/1.1 ")):
@@ -145,6 +150,13 @@ async def test_mutated_requests_break_nothing(fuzzed: Stack, tmp_path: Path) -> 
             for _ in range(_AT_ONCE):
                 group.create_task(send(part // _AT_ONCE))
         sizes.append({name: resident_megabytes(pid) for name, pid in pids.items()})
+    for data in slow:
+        # A busy machine is slow to answer any of many at once; a request that hangs does so alone as well.
+        try:
+            await exchange(port, data)
+        except TimeoutError:
+            bad[data] = b"hangs"
+    print(f"{len(slow)} slow: {slow[:5]}")  # noqa: T201 - it tells of the machine
     print(f"{statuses.total()} requests in {time.monotonic() - started:.0f} s: {dict(statuses)}; MB: {sizes}")  # noqa: T201
     assert not bad, list(bad.items())[:5]
     assert {"200", "400", "404"} <= set(statuses)
