@@ -1,7 +1,9 @@
 """What surrounds the chart: datastores, namespaces, the dev loop, the EKS cluster, and that they fit together."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +169,11 @@ def test_secret_store_fits_the_schema_of_its_operator(path: Path) -> None:
         assert foreign_schema(store)
         assert foreign_errors(store) == ""
         assert "misspelt" in foreign_errors({**store, "spec": {**store["spec"], "misspelt": True}})
+
+
+@pytest.mark.parametrize("command", [["make", "test-e2e"], ["make", "undeploy"], ["hack/deploy"]], ids=" ".join)
+def test_what_changes_a_cluster_refuses_one_that_is_not_named(command: list[str]) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in ("CONTEXT", "MAKEFLAGS", "MAKELEVEL")}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0
+    assert "CONTEXT: names the context of kubectl" in done.stderr

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class ClusterRelease:
     context: str
     url: str
     api_key: str = ""
+    _forward: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
@@ -47,10 +49,11 @@ class ClusterRelease:
         assert not release._exists(), f"{RELEASE} is installed in {NAMESPACE} of {context} already; remove it first"
         try:
             release.helm(lambda helm: helm.install(str(CHART), RELEASE, release.values(), **_WAITING))
-            with release._forwarded():
-                release.api_key = register(release.url).api_key
-                yield release
+            release.reconnect()
+            release.api_key = register(release.url).api_key
+            yield release
         finally:
+            release._disconnect()
             release.helm(lambda helm: helm.uninstall(RELEASE, ignore_not_found=True, wait="watcher", timeout=300))
 
     def values(self, **more: Any) -> dict[str, Any]:
@@ -73,10 +76,15 @@ class ClusterRelease:
         """Upgrade the release and wait for it."""
         self.helm(lambda helm: helm.upgrade(str(CHART), RELEASE, values, **_WAITING))
 
+    def roll_back(self) -> None:
+        """Go back to the revision that Helm calls deployed: one back may have failed too."""
+        revisions = self.helm(lambda helm: list(helm.history(RELEASE)))
+        (deployed,) = [each for each in revisions if each["status"] == "deployed"]
+        self.helm(lambda helm: helm.rollback(RELEASE, version=deployed["revision"], wait="watcher", timeout=300))
+
     def pods(self, component: str) -> list[Any]:
         """Return a component's pods that are not leaving."""
-        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
-        found = kubernetes.CoreV1Api().list_namespaced_pod(NAMESPACE, label_selector=selector).items
+        found = kubernetes.CoreV1Api().list_namespaced_pod(NAMESPACE, label_selector=_selector(component)).items
         return [pod for pod in found if pod.metadata.deletion_timestamp is None]
 
     def delete_pod(self, name: str, *, grace_seconds: int | None = None) -> None:
@@ -102,18 +110,30 @@ class ClusterRelease:
     def _exists(self) -> bool:
         return bool(self.helm(lambda helm: [each for each in helm.list(all_states=True) if each["name"] == RELEASE]))
 
-    @contextmanager
-    def _forwarded(self) -> Iterator[None]:
-        """Reach the gateway's pods from here. A forwarded port dies with its pod: it is opened again until the end."""
+    def reconnect(self) -> None:
+        """Reach the gateway through a pod that is not about to leave; streams under way are cut."""
+        self._disconnect()
         port = self.url.rpartition(":")[2]
-        command = ["kubectl", "--context", self.context, "-n", NAMESPACE, "port-forward"]
-        script = f"while true; do {' '.join([*command, f'svc/{RELEASE}-gateway', f'{port}:8080'])}; sleep 0.2; done"
-        with subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True) as process:
-            try:
-                eventually(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, within_seconds=60)
-                yield
-            finally:
-                os.killpg(process.pid, 15)
+        kubectl = f"kubectl --context {shlex.quote(self.context)} -n {NAMESPACE}"
+        pods = f"{kubectl} get pods -l {_selector('gateway')} -o go-template={shlex.quote(_STAYING)} | head -n 1"
+        # A forwarded port dies with its pod: it is opened again until the end.
+        script = f"while true; do {kubectl} port-forward pod/$({pods}) {port}:8080; sleep 0.2; done"
+        self._forward = subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True)
+        eventually(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, within_seconds=60)
+
+    def _disconnect(self) -> None:
+        if self._forward:
+            os.killpg(self._forward.pid, 15)
+            self._forward.wait()
+            self._forward = None
+
+
+# The names of pods that are not leaving.
+_STAYING = '{{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}}{{"\\n"}}{{end}}{{end}}'
+
+
+def _selector(component: str) -> str:
+    return f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
 
 
 _WAITING: dict[str, Any] = {"wait": "watcher", "timeout": _INSTALL_SECONDS}
