@@ -27,6 +27,8 @@ _ENVIRONMENT = {
     "ROSTRA_GATEWAY_SHUTDOWN__DRAIN_SECONDS": str(_DRAIN_SECONDS),
     "ROSTRA_GATEWAY_SHUTDOWN__ENDPOINT_REMOVAL_SECONDS": str(_REMOVAL_SECONDS),
     "ROSTRA_CHAT_SHUTDOWN__DRAIN_SECONDS": str(_DRAIN_SECONDS),
+    # Its log tells which requests it served.
+    "ROSTRA_CHAT_LOG_LEVEL": "debug",
 }
 # Words for one and a half seconds, which is well within the drain time, for four seconds, and for ten.
 _SHORT, _MEDIUM, _LONG = "ok-75-20", "ok-200-20", "long-500-20"
