@@ -132,7 +132,12 @@ DATASTORES = Board(
                 Panel(
                     title="MySQL: replicas behind",
                     description="Sums of usage are read from them.",
-                    queries=[Query("mysql_slave_status_seconds_behind_master", "{{instance}}")],
+                    queries=[
+                        Query(
+                            "mysql_slave_status_seconds_behind_source or mysql_slave_status_seconds_behind_master",
+                            "{{instance}}",
+                        )
+                    ],
                     unit="s",
                     red_above=30,
                     alerts=["RostraMysqlReplicationLags"],
