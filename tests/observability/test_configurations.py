@@ -9,6 +9,7 @@ import yaml
 
 from rostra_observability.alerts import written_alerts
 from rostra_observability.paths import CHART_DASHBOARDS, SOURCES
+from rostra_stack.targets import TARGETS_FILE
 from support.promtool import check, monitoring_program, run
 
 ALERTMANAGER = SOURCES / "alertmanager/alertmanager.yaml"
@@ -81,10 +82,17 @@ def test_the_collector_keeps_errors_and_slow_requests() -> None:
 def test_what_compose_mounts_exists() -> None:
     for name, service in read(COMPOSE)["services"].items():
         for volume in service["volumes"]:
-            source = volume.partition(":")[0]
-            if source.startswith("."):
+            if isinstance(volume, str) and volume.startswith("."):
+                source = volume.partition(":")[0]
                 assert (SOURCES / source).exists(), f"{name}: {source}"
     assert (CHART_DASHBOARDS / "overview.json").exists()
+
+
+def test_compose_shows_prometheus_the_targets_and_nothing_else_of_the_stacks_data() -> None:
+    mounts = [volume for volume in read(COMPOSE)["services"]["prometheus"]["volumes"] if isinstance(volume, dict)]
+    [job] = read(SOURCES / "compose/prometheus.yaml")["scrape_configs"]
+    assert [mount["target"] for mount in mounts] == job["file_sd_configs"][0]["files"]
+    assert [mount["source"].rpartition("/")[2] for mount in mounts] == [TARGETS_FILE]
 
 
 def test_images_have_versions() -> None:
