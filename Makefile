@@ -5,7 +5,7 @@ DATA ?= .rostra
 FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load soak drills footprint images chart-package sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load bench soak drills footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,12 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 	@$(PYTHON) tests/load/event_log.py
 	@$(PYTHON) tests/load/overload.py
 	@$(PYTHON) tests/load/telemetry_cost.py
+	@$(PYTHON) tests/load/conversation_length.py
+	@$(PYTHON) tests/load/grpc_cost.py
+
+bench: ## Compare with LiteLLM and Portkey, and write docs/performance.md (hack/install-peers gets them; ~6 minutes)
+	@hack/setup dev
+	@$(PYTHON) tests/load/bench.py --write
 
 soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
 	@hack/setup dev
