@@ -1,4 +1,4 @@
-"""The collector keeps every trace that tells something, and a few of the others: a real one shows it, where found."""
+"""The collector keeps every trace that tells something, and few of the others, as a real one shows if there is one."""
 
 import asyncio
 import time
