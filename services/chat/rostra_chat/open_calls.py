@@ -90,6 +90,7 @@ class OpenCalls:
         self._hold_seconds = hold_seconds
         self._hold_ms = round(hold_seconds * 1000)
         self._ids: set[str] = set()
+        self._cancelled: set[str] = set()
         self._searches_from = 0.0
         batch = RedisBatch(redis)
         self._begin, self._renew, self._sweep = (Script(batch, text) for text in (_BEGIN, _RENEW, _SWEEP))
@@ -120,15 +121,13 @@ class OpenCalls:
             logger.warning("a call is not written down: %s", error)
 
     async def cancel(self, event_id: str) -> None:
-        """Take back a call that costs nothing. Should Redis not hear of it, a call is billed for its input."""
+        """Take back a call that costs nothing; while Redis does not hear of it, again and again."""
         self._ids.discard(event_id)
+        self._cancelled.add(event_id)
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.hdel(OPEN_CALL_EVENTS, event_id)
-                pipeline.zrem(OPEN_CALL_LAPSES, event_id)
-                await pipeline.execute()
+            await self._take_back()
         except (RedisError, OSError) as error:
-            logger.warning("a call that costs nothing stays written down: %s", error)
+            logger.warning("a call that costs nothing stays written down for now: %s", error)
 
     def ended(self, event_ids: Sequence[str]) -> None:
         """Stop to renew the calls whose events are in the queue."""
@@ -144,6 +143,7 @@ class OpenCalls:
                 # This process was stopped, and others perhaps with it: they renew before anybody searches.
                 self._searches_from = now() + self._hold_seconds
             try:
+                await self._take_back()
                 if self._ids:
                     await self._renew(_KEYS, [self._hold_ms, *self._ids])
                 if now() >= self._searches_from:
@@ -151,6 +151,14 @@ class OpenCalls:
             except (RedisError, OSError) as error:
                 self._searches_from = now() + self._hold_seconds
                 logger.info("the calls under way are not renewed: %s", error)
+
+    async def _take_back(self) -> None:
+        if cancelled := list(self._cancelled):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.hdel(OPEN_CALL_EVENTS, *cancelled)
+                pipeline.zrem(OPEN_CALL_LAPSES, *cancelled)
+                await pipeline.execute()
+            self._cancelled.difference_update(cancelled)
 
     async def _search(self) -> None:
         swept = await self._sweep(_KEYS, [_SWEPT_AT_ONCE, MAX_STREAM_LENGTH, EVENT_FIELD])

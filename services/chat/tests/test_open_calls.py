@@ -17,6 +17,7 @@ from rostra_chat.open_calls import OpenCalls
 from rostra_chat.providers.provider import Usage
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.limits import RedisLimiter
+from rostra_kit.ports import free_port
 from rostra_kit.testing.grpc import call_as
 from rostra_kit.usage_queue import OPEN_CALL_EVENTS, OPEN_CALL_LAPSES
 from services.chat.tests.conftest import open_calls
@@ -134,6 +135,23 @@ async def test_call_that_costs_nothing_is_never_billed(dead: Meter, redis: Redis
     await charge.cancel()
     async with living(redis):
         await asyncio.sleep(3 * HOLD_SECONDS)
+    assert await read_usage_events() == []
+    assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 0
+
+
+async def test_call_that_is_taken_back_while_redis_is_away_is_never_billed(
+    dead: Meter, redis: Redis, read_usage_events: Read
+) -> None:
+    call_as("user_1")
+    calls = dead.usage_log.calls
+    async with calls, Redis(port=free_port(), retry=None) as nowhere:
+        charge = await dead.reserve(model=MODEL, input_tokens=100, max_output_tokens=50)
+        calls._redis = nowhere
+        await charge.cancel()
+        assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 2
+        calls._redis = redis
+        async with living(redis):
+            await asyncio.sleep(3 * HOLD_SECONDS)
     assert await read_usage_events() == []
     assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 0
 
