@@ -47,7 +47,7 @@ class Tally:
 
 def read_usage(usage: object) -> Usage | None:
     """Return what OpenAI's `usage` object counts; None where it is absent or makes no sense."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None
     input_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     if input_tokens is None or output_tokens is None:
@@ -61,19 +61,19 @@ def read_usage(usage: object) -> Usage | None:
 
 
 def _count(counts: object, name: str) -> int | None:
-    value = counts.get(name) if isinstance(counts, Mapping) else None
+    value = counts.get(name) if isinstance(counts, dict) else None
     return value if isinstance(value, int) and value >= 0 else None
 
 
 def _texts(message: object) -> Iterator[str]:
     """Yield all that a delta or a message says: it is all paid for."""
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return
     for key in ("content", "reasoning_content", "reasoning", "refusal"):
         if isinstance(text := message.get(key), str):
             yield text
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if isinstance(function, Mapping):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
             yield from (text for key in ("name", "arguments") if isinstance(text := function.get(key), str))

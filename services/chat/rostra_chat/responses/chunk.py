@@ -26,9 +26,15 @@ class CallFragment:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The first choice of a chunk; the only one, for a response never asks for more."""
+    """The first choice of a chunk; the only one, for a response never asks for more.
+
+    Attributes:
+        values: The choice.
+        delta: What it adds to the answer.
+    """
 
     values: Mapping[str, Any]
+    delta: Mapping[str, Any]
 
     @property
     def finish_reason(self) -> str | None:
@@ -38,17 +44,17 @@ class Choice:
     @property
     def reasoning(self) -> str:
         """Return a piece of the model's reasoning; servers have two names for it, and some send both."""
-        return _text(self._delta.get("reasoning_content")) or _text(self._delta.get("reasoning"))
+        return _text(self.delta.get("reasoning_content")) or _text(self.delta.get("reasoning"))
 
     @property
     def content(self) -> str:
         """Return a piece of the answer's text."""
-        return _text(self._delta.get("content"))
+        return _text(self.delta.get("content"))
 
     @property
     def refusal(self) -> str:
         """Return a piece of the words with which the model refuses."""
-        return _text(self._delta.get("refusal"))
+        return _text(self.delta.get("refusal"))
 
     def logprobs(self) -> list[dict[str, Any]]:
         """Return the log probabilities of the text's tokens, with all the fields that a response shows."""
@@ -60,7 +66,7 @@ class Choice:
 
     def calls(self) -> Iterator[CallFragment]:
         """Yield the pieces of functions' calls."""
-        for call in self._delta.get("tool_calls") or ():
+        for call in self.delta.get("tool_calls") or ():
             function = _mapping(call.get("function"))
             arguments = function.get("arguments")
             yield CallFragment(
@@ -71,16 +77,12 @@ class Choice:
                 arguments=orjson.dumps(arguments).decode() if isinstance(arguments, dict) else _text(arguments),
             )
 
-    @property
-    def _delta(self) -> Mapping[str, Any]:
-        return _mapping(self.values.get("delta"))
-
 
 def first_choice(chunk: Mapping[str, Any]) -> Choice | None:
     """Return the first choice of a chunk; those that only report usage have none."""
     for choice in chunk.get("choices") or ():
         if not choice.get("index"):
-            return Choice(choice)
+            return Choice(choice, _mapping(choice.get("delta")))
     return None
 
 
@@ -93,4 +95,5 @@ def _text(value: object) -> str:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    # JSON's objects are dicts, and to ask whether something is a `Mapping` takes ten times as long.
+    return value if isinstance(value, dict) else {}
