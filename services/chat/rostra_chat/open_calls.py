@@ -9,7 +9,9 @@ The hash and the sorted set share the hash tag of the queue, which Redis Cluster
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +30,9 @@ from rostra_kit.usage_queue import EVENT_FIELD, MAX_STREAM_LENGTH, OPEN_CALL_EVE
 logger = logging.getLogger(__name__)
 
 _RENEWALS_PER_HOLD = 10
-_SWEPT_AT_ONCE = 100
+_AT_ONCE = 100
+# What was cancelled before these is billed for its input, should Redis be away for so long.
+_MOST_CANCELLED = 100_000
 _KEYS = (OPEN_CALL_LAPSES, OPEN_CALL_EVENTS, USAGE_STREAM)
 
 # KEYS: lapses by id, events by id, the queue. The clock is that of Redis: all replicas share it.
@@ -53,6 +57,11 @@ for at = 2, #ARGV do
 end
 """
 )
+# ARGV: the ids.
+_TAKE_BACK = """
+redis.call('HDEL', KEYS[2], unpack(ARGV))
+redis.call('ZREM', KEYS[1], unpack(ARGV))
+"""
 # ARGV: how many at once, the queue's length, its field. Answers the events that it queued.
 _SWEEP = (
     _NOW
@@ -84,16 +93,18 @@ class OpenCalls:
     """
 
     def __init__(self, redis: Redis, *, limiter: Limiter, metrics: ChatMetrics, hold_seconds: float = 30.0) -> None:
-        self._redis = redis
         self._limiter = limiter
         self._metrics = metrics
         self._hold_seconds = hold_seconds
         self._hold_ms = round(hold_seconds * 1000)
         self._ids: set[str] = set()
-        self._cancelled: set[str] = set()
+        self._cancelled: deque[str] = deque(maxlen=_MOST_CANCELLED)
         self._searches_from = 0.0
-        batch = RedisBatch(redis)
-        self._begin, self._renew, self._sweep = (Script(batch, text) for text in (_BEGIN, _RENEW, _SWEEP))
+        # One batch keeps the order: a call that ends as it begins is taken back after it is written down.
+        batch = RedisBatch.of(redis)
+        self._begin, self._renew, self._take_back, self._sweep = (
+            Script(batch, text) for text in (_BEGIN, _RENEW, _TAKE_BACK, _SWEEP)
+        )
         self._keeper: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -123,11 +134,11 @@ class OpenCalls:
     async def cancel(self, event_id: str) -> None:
         """Take back a call that costs nothing; while Redis does not hear of it, again and again."""
         self._ids.discard(event_id)
-        self._cancelled.add(event_id)
         try:
-            await self._take_back()
+            await self._take_back(_KEYS, [event_id])
         except (RedisError, OSError) as error:
             logger.warning("a call that costs nothing stays written down for now: %s", error)
+            self._cancelled.append(event_id)
 
     def ended(self, event_ids: Sequence[str]) -> None:
         """Stop to renew the calls whose events are in the queue."""
@@ -143,7 +154,7 @@ class OpenCalls:
                 # This process was stopped, and others perhaps with it: they renew before anybody searches.
                 self._searches_from = now() + self._hold_seconds
             try:
-                await self._take_back()
+                await self._take_back_late()
                 if self._ids:
                     await self._renew(_KEYS, [self._hold_ms, *self._ids])
                 if now() >= self._searches_from:
@@ -151,17 +162,17 @@ class OpenCalls:
             except (RedisError, OSError) as error:
                 self._searches_from = now() + self._hold_seconds
                 logger.info("the calls under way are not renewed: %s", error)
+            except Exception:  # whatever it is, all calls would lapse if nobody renewed them any more
+                logger.exception("the calls under way are not renewed")
 
-    async def _take_back(self) -> None:
-        if cancelled := list(self._cancelled):
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.hdel(OPEN_CALL_EVENTS, *cancelled)
-                pipeline.zrem(OPEN_CALL_LAPSES, *cancelled)
-                await pipeline.execute()
-            self._cancelled.difference_update(cancelled)
+    async def _take_back_late(self) -> None:
+        while late := list(islice(self._cancelled, _AT_ONCE)):
+            await self._take_back(_KEYS, late)
+            for _ in late:
+                self._cancelled.popleft()
 
     async def _search(self) -> None:
-        swept = await self._sweep(_KEYS, [_SWEPT_AT_ONCE, MAX_STREAM_LENGTH, EVENT_FIELD])
+        swept = await self._sweep(_KEYS, [_AT_ONCE, MAX_STREAM_LENGTH, EVENT_FIELD])
         for data in swept:
             event = UsageEvent.FromString(data)
             logger.warning("a call is billed for its input: its process is gone", extra={"usage_event_id": event.id})

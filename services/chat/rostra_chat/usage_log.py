@@ -79,7 +79,7 @@ class UsageLog:
         exit_seconds: float = 5.0,
     ) -> None:
         self.calls = calls
-        self._append = Script(RedisBatch(redis), _APPEND)
+        self._append = Script(RedisBatch.of(redis), _APPEND)
         self._metrics = metrics
         self._max_waiting = max_waiting
         self._retry_seconds = retry_seconds

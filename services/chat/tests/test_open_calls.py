@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rostra.common.v1.caller_pb2 import Limits
 from rostra.user.v1.usage_pb2 import UsageEvent, UsageOutcome
@@ -17,7 +19,6 @@ from rostra_chat.open_calls import OpenCalls
 from rostra_chat.providers.provider import Usage
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.limits import RedisLimiter
-from rostra_kit.ports import free_port
 from rostra_kit.testing.grpc import call_as
 from rostra_kit.usage_queue import OPEN_CALL_EVENTS, OPEN_CALL_LAPSES
 from services.chat.tests.conftest import open_calls
@@ -140,19 +141,34 @@ async def test_call_that_costs_nothing_is_never_billed(dead: Meter, redis: Redis
 
 
 async def test_call_that_is_taken_back_while_redis_is_away_is_never_billed(
-    dead: Meter, redis: Redis, read_usage_events: Read
+    dead: Meter, redis: Redis, read_usage_events: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def unreachable(*_: object) -> None:
+        raise RedisConnectionError
+
     call_as("user_1")
     calls = dead.usage_log.calls
-    async with calls, Redis(port=free_port(), retry=None) as nowhere:
+    async with calls:
         charge = await dead.reserve(model=MODEL, input_tokens=100, max_output_tokens=50)
-        calls._redis = nowhere
-        await charge.cancel()
+        with monkeypatch.context() as patched:
+            patched.setattr(calls, "_take_back", unreachable)
+            await charge.cancel()
         assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 2
-        calls._redis = redis
         async with living(redis):
             await asyncio.sleep(3 * HOLD_SECONDS)
     assert await read_usage_events() == []
+    assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 0
+
+
+async def test_call_whose_client_leaves_as_it_is_written_down_is_taken_back(dead: Meter, redis: Redis) -> None:
+    call_as("user_1")
+    for turns in range(1, 12):
+        reserving = asyncio.create_task(dead.reserve(model=MODEL, input_tokens=100, max_output_tokens=50))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reserving.cancel()
+        with suppress(asyncio.CancelledError):
+            await (await reserving).cancel()
     assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 0
 
 

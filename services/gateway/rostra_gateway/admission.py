@@ -108,15 +108,27 @@ class Admission:
         reservation_id = f"{exchange.request_id}{kind}"
         if not of_caller:
             return [await self._reserve(of_address, exchange, f"{reservation_id}:a")]
-        address, caller = await asyncio.gather(
-            self._ask(of_address, f"{reservation_id}:a"), self._ask(of_caller, reservation_id)
-        )
+        asked = [
+            asyncio.create_task(self._ask(of_address, f"{reservation_id}:a")),
+            asyncio.create_task(self._ask(of_caller, reservation_id)),
+        ]
+        try:
+            address, caller = await asyncio.gather(*asked)
+        except BaseException:
+            await uninterrupted(self._leave(asked))
+            raise
         if isinstance(caller, Grant) and isinstance(address, Refusal):
             await uninterrupted(self._limiter.cancel(caller))
         if isinstance(address, Grant) and isinstance(caller, Refusal):
             # The address keeps the request it made, but has no stream open.
             await uninterrupted(self._limiter.settle(address, {}))
         return [self._granted(outcome, exchange) for outcome in (address, caller)]
+
+    async def _leave(self, asked: Sequence[asyncio.Task[Outcome]]) -> None:
+        """Open no stream with what was granted: the client left, or the other reservation failed."""
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, Grant):
+                await self._limiter.settle(outcome, {})
 
     async def _reserve(self, claims: Sequence[Claim], exchange: Exchange, reservation_id: str) -> Grant:
         return self._granted(await self._ask(claims, reservation_id), exchange)

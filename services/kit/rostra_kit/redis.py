@@ -34,7 +34,7 @@ class RedisSettings(BaseModel):
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis' address, with user and password where it needs them; `rediss://` for TLS.",
     )
-    max_connections: int = Field(default=50, ge=1, description="The most connections of each of the three clients.")
+    max_connections: int = Field(default=50, ge=4, description="The most connections of each of the three clients.")
     connect_timeout_seconds: float = Field(default=1.0, gt=0, description="How long a new connection may take.")
     timeout_seconds: float = Field(default=1.0, gt=0, description="How long a command may take.")
     limiter_timeout_seconds: float = Field(

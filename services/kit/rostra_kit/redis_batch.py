@@ -2,18 +2,29 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeAlias
+from contextvars import Context
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from rostra_kit.telemetry.redis import ObservedRedis
 
-Command: TypeAlias = tuple[str | bytes | int, ...]
+logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 500
 
@@ -34,46 +45,61 @@ class RedisBatch:
         )
         self._timeout_seconds: float | None = self._pool.connection_kwargs.get("socket_timeout")
         self._connection: AbstractConnection | None = None
-        self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._sending: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, redis: Redis) -> "RedisBatch":
+        """Return the one batch of a client: all who use it share its connection and keep their order."""
+        return _batches.setdefault(redis, cls(redis))
 
     async def execute(self, *command: str | bytes | int) -> Any:
         """Return the answer to a command.
 
         Raises:
-            RedisError: Redis cannot be reached, does not answer, or answers with an error.
+            RedisError: Redis cannot be reached, or does not answer, and nobody knows whether the command is carried
+                out; or it answers with an error.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, answer))
+        self._waiting.append((pack_command(command), answer))  # type: ignore[arg-type]  # takes any number
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send(), name="redis-batch")
+            # Not in the context of whoever comes first: it may be busy for others long after.
+            self._sending = asyncio.create_task(self._send(), name="redis-batch", context=Context())
         with self._observed(command[0]):
             return await answer
 
     async def _send(self) -> None:
-        batch: list[tuple[Command, asyncio.Future[Any]]] = []
+        batch: list[tuple[bytes, asyncio.Future[Any]]] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-                for (_, waiting), answer in zip(batch, await self._answers(batch), strict=True):
-                    _settle(waiting, answer)
-        except (RedisError, OSError) as error:
+                await self._exchange(batch)
+        except Exception as error:
+            if not isinstance(error, RedisError | OSError):
+                logger.exception("commands could not be sent to Redis")
             # Who waits for a turn would learn the same, only later.
             for _, waiting in (*batch, *self._waiting):
-                _settle(waiting, error)
+                failure = RedisConnectionError(str(error) or "Redis did not answer in time.")
+                failure.__cause__ = error
+                _settle(waiting, failure)
             self._waiting.clear()
         finally:
             self._sending = None
-            for _, waiting in batch:
+            for _, waiting in (*batch, *self._waiting):
                 waiting.cancel()  # without effect but where the event loop ends
 
-    async def _answers(self, batch: Sequence[tuple[Command, object]]) -> list[Any]:
-        """Return what Redis answers to each command, errors included."""
+    async def _exchange(self, batch: Sequence[tuple[bytes, asyncio.Future[Any]]]) -> None:
+        """Send commands, and give each of their callers the answer as it comes."""
         async with asyncio.timeout(self._timeout_seconds):
             connection = await self._connected()
-            sent = b"".join([pack_command(command) for command, _ in batch])  # type: ignore[arg-type]  # takes any number
-            await connection.send_packed_command(sent, check_health=False)
-            return [await _read(connection) for _ in batch]
+            await connection.send_packed_command(b"".join([packed for packed, _ in batch]), check_health=False)
+            is_replica = False
+            for _, waiting in batch:
+                answer = await _read(connection)
+                is_replica |= isinstance(answer, ReadOnlyError)
+                _settle(waiting, answer)
+            if is_replica:  # after a failover the address leads elsewhere, but an open connection does not
+                await connection.disconnect(nowait=True)
 
     async def _connected(self) -> AbstractConnection:
         """Return the connection, which connects by itself if it has to."""
@@ -84,6 +110,9 @@ class RedisBatch:
         elif self._connection.is_connected and await self._connection.can_read():
             await self._connection.disconnect(nowait=True)  # Redis closed it meanwhile
         return self._connection
+
+
+_batches: WeakKeyDictionary[Redis, RedisBatch] = WeakKeyDictionary()
 
 
 class Script:

@@ -40,7 +40,7 @@ class RedisLimiter:
     """
 
     def __init__(self, redis: Redis, *, now_us: Callable[[], int] | None = None) -> None:
-        self._batch = RedisBatch(redis)
+        self._batch = RedisBatch.of(redis)
         self._now_us = now_us
         self._scripts = {name: Script(self._batch, script_text(name)) for name in SCRIPT_NAMES}
 
