@@ -40,9 +40,10 @@ def note_answers(span: trace.Span, answers: Iterable[Mapping[str, Any]]) -> None
         usage = answer.get("usage")
         if isinstance(usage, Mapping):
             _note_usage(span, usage)
+        choices = answer.get("choices")
         reasons = [
             choice["finish_reason"]
-            for choice in answer.get("choices") or ()
+            for choice in (choices if isinstance(choices, list) else ())
             if isinstance(choice, Mapping) and isinstance(choice.get("finish_reason"), str)
         ]
         if reasons:
