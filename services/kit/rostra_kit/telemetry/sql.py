@@ -56,4 +56,5 @@ def watch_statements(engine: AsyncEngine, metrics: DatabaseMetrics) -> None:
 
 def _operation(statement: str) -> str:
     """Return the word that a statement begins with."""
-    return statement[:20].split(None, 1)[0].upper() if statement else ""
+    words = statement.split(None, 1)
+    return words[0].upper() if words else ""
