@@ -31,18 +31,22 @@ class WatchedFiles:
         return before != self._seen
 
     def read(self) -> list[bytes]:
-        """Return what the files hold.
+        """Return what the files hold; files that cannot be read, but are there, soon count as changed once more.
 
         Raises:
             OSError: One is not there, or may not be read.
         """
-        return [path.read_bytes() for path in self._paths]
+        try:
+            return [path.read_bytes() for path in self._paths]
+        except OSError:
+            self._seen = None
+            raise
 
-    def _stamp(self) -> list[tuple[int, int, int]]:
+    def _stamp(self) -> list[tuple[int, int, int]] | None:
         try:
             stats = [path.stat() for path in self._paths]
         except OSError:
-            return []
+            return None
         return [(each.st_mtime_ns, each.st_ino, each.st_size) for each in stats]
 
 

@@ -163,3 +163,24 @@ async def test_reflection_is_off(authority: Authority) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call(iter([b""])).read()
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_change_that_could_not_be_read_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "_LOOK_SECONDS", 0.0)
+    file = tmp_path / "certificate"
+    file.write_bytes(b"old")
+    files = tls.WatchedFiles(file)
+    file.rename(tmp_path / "old")
+    file.mkdir()
+    assert files.have_changed(), "to something that cannot be read"
+    with pytest.raises(IsADirectoryError):
+        files.read()
+    assert files.have_changed(), "it is there, and was not read"
+    with pytest.raises(IsADirectoryError):
+        files.read()
+    file.rmdir()
+    assert not files.have_changed(), "there is nothing to read"
+    file.write_bytes(b"new")
+    assert files.have_changed()
+    assert files.read() == [b"new"]
+    assert not files.have_changed()
