@@ -1,6 +1,5 @@
 """How long the certificates of mutual TLS last."""
 
-import math
 from pathlib import Path
 
 from cryptography import x509
@@ -21,7 +20,7 @@ def watch_certificates(settings: ServiceSettings, registry: CollectorRegistry) -
         return
     gauge = Gauge(
         "rostra_certificate_expiry_timestamp_seconds",
-        "When the certificate of mutual TLS ends, in seconds since 1970; not a number when it cannot be read.",
+        "When the certificate of mutual TLS ends, in seconds since 1970; 0 when it cannot be read.",
         ["purpose"],
         registry=registry,
     )
@@ -35,4 +34,4 @@ def _end_of(file: Path) -> float:
     try:
         return x509.load_pem_x509_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
     except (OSError, ValueError):
-        return math.nan
+        return 0.0
