@@ -27,7 +27,7 @@ GATEWAY = Board(
                 ),
                 Panel(
                     title="Answers by status",
-                    description="Status 0: the client left first.",
+                    description="Status 499: the client left before its answer began; 0: this process ended first.",
                     queries=[Query(rate("rostra_gateway_requests_total", by="status"), "{{status}}")],
                     unit="reqps",
                     stacked=True,
@@ -129,7 +129,7 @@ GATEWAY = Board(
                     title="Requests whose client left",
                     description="Before anything was answered. Many: answers are too slow for somebody.",
                     queries=[
-                        Query(f'sum(rate(rostra_gateway_requests_total{{@, status="0"}}[{PER_SECOND}]))', "left"),
+                        Query(f'sum(rate(rostra_gateway_requests_total{{@, status="499"}}[{PER_SECOND}]))', "left"),
                     ],
                     unit="reqps",
                     needs="clients that leave",

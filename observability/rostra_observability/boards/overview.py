@@ -71,7 +71,7 @@ def _traffic() -> Row:
         [
             Panel(
                 title="Requests by status",
-                description="Status 0: the client left first.",
+                description="4xx has the 499 of clients that left before their answer began; 0xx: this process ended first.",
                 queries=[
                     Query(
                         f'sum by (class) (label_replace({rate("rostra_gateway_requests_total", by="status")}, "class", "${{1}}xx", "status", "(.).*"))',

@@ -65,7 +65,7 @@ class GatewayMetrics:
         self.users_seen: set[str] = set()
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request; a status of 0 means that the client left before the answer began."""
+        """Count one request; with the status 499 its client, with 0 this process, left before the answer began."""
         self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
         self._seconds.labels(route).observe(seconds, exemplar())
 

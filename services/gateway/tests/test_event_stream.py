@@ -149,6 +149,9 @@ async def test_client_that_leaves_before_the_answer_cancels_the_call(
         asking.cancel()
         await asyncio.wait({asking})
     await asyncio.wait_for(services.chat.cancelled.wait(), 2)
+    async with asyncio.timeout(2):
+        while not gateway.metric("rostra_gateway_requests_total", route=path, method="POST", status="499"):  # noqa: ASYNC110 - a metric
+            await asyncio.sleep(0.01)
 
 
 async def test_slow_reader_does_not_lose_a_byte(client: httpx.AsyncClient) -> None:
