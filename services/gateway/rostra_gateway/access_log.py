@@ -43,5 +43,6 @@ def finish_span(span: trace.Span, method: str, route: str, exchange: Exchange) -
 
 
 def _model(exchange: Exchange) -> str:
-    # What was refused may name no model at all, but hold whatever its sender mistook for one.
-    return exchange.model if exchange.status < 400 else ""
+    # Until chat has answered, the model may be whatever the request's sender mistook for one.
+    is_answered = exchange.first_byte_seconds is not None if exchange.is_stream else 200 <= exchange.status < 400
+    return exchange.model if is_answered else ""

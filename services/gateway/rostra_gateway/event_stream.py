@@ -77,6 +77,7 @@ class EventStream(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Write the stream."""
         is_whole = False
+        self._exchange.is_stream = True
         with self._metrics.open_streams.track_inprogress():
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

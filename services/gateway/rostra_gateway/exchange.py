@@ -19,6 +19,7 @@ class Exchange:
     Attributes:
         traceparent: Names the server's span to the client; empty without a trace.
         key_id: The API key's id, if the caller showed one.
+        is_stream: Whether the answer is a stream of events, which may begin before chat has accepted the request.
         first_byte_seconds: Time to the first event of a stream; `None` while there is none.
         facts: What the services behind found out.
         followed_response_id: The background response whose events are the answer, once there is one.
@@ -32,6 +33,7 @@ class Exchange:
     key_id: str = ""
     model: str = ""
     status: int = 0
+    is_stream: bool = False
     first_byte_seconds: float | None = None
     facts: Facts = field(default_factory=dict)
     followed_response_id: str = ""
