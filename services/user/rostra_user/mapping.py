@@ -49,9 +49,9 @@ def user_to_proto(user: User, *, now: datetime) -> user_pb2.User:
 
 def override_from_proto(override: user_pb2.LimitOverride) -> LimitOverride:
     """Return what a message puts in place of a plan's limits; without an end it raises `InvalidArgumentError`."""
-    end_time = optional_moment(override, "end_time")
+    end_time = optional_moment(override, "end_time", param="limit_override.ends_at")
     if end_time is None:
-        raise InvalidArgumentError("An override needs an end.", param="end_time")
+        raise InvalidArgumentError("An override needs an end.", param="limit_override.ends_at")
     return LimitOverride(limits=limits_from_proto(override.limits), end_time=end_time)
 
 
@@ -161,14 +161,18 @@ def optional_to_timestamp(moment: datetime | None) -> Timestamp | None:
     return None if moment is None else to_timestamp(moment)
 
 
-def optional_moment(message: Message, field: str) -> datetime | None:
-    """Return the moment in the message's field, `None` when it is absent; an impossible one is at fault by its name."""
+def optional_moment(message: Message, field: str, *, param: str = "") -> datetime | None:
+    """Return the moment in the message's field, `None` when it is absent; an impossible one is at fault as `param`.
+
+    That is what clients call it, where they do not call it as the field is named.
+    """
     if not message.HasField(field):
         return None
     try:
         return to_datetime(getattr(message, field))
     except ValueError as error:
-        raise InvalidArgumentError(f"'{field}' is no moment that can be.", param=field) from error
+        param = param or field
+        raise InvalidArgumentError(f"'{param}' is no moment that can be.", param=param) from error
 
 
 def _override_to_proto(override: LimitOverride) -> user_pb2.LimitOverride:

@@ -263,6 +263,8 @@ async def test_override_is_told_recorded_and_ends_by_itself(
         (Limits(), 5, "limit_override.limits"),
         (Limits(requests_per_minute=0), 5, "limit_override.limits.requests_per_minute"),
         (Limits(requests_per_minute=5), 0, "limit_override.ends_at"),
+        (Limits(requests_per_minute=5), 2**60, "limit_override.ends_at"),
+        (Limits(requests_per_minute=5), None, "limit_override.ends_at"),
     ],
 )
 async def test_impossible_override_is_refused(
@@ -271,13 +273,14 @@ async def test_impossible_override_is_refused(
     root: str,
     clock: SettableClock,
     limits: Limits,
-    seconds: int,
+    seconds: int | None,
     param: str,
 ) -> None:
     alice = (await register(client)).user
     call_as(root)
     override = LimitOverride(limits=limits)
-    override.end_time.FromDatetime(clock.now + timedelta(seconds=seconds))
+    if seconds is not None:
+        override.end_time.seconds = int(clock.now.timestamp()) + seconds
     change = pb.UpdateAnyUserRequest(user_id=alice.id, limit_override=override)
     with pytest.raises(InvalidArgumentError) as refused:
         await admin.call(admin.stub.UpdateAnyUser, change)
