@@ -59,10 +59,14 @@ class Leases:
     async def _renew_all(self) -> None:
         while True:
             await asyncio.sleep(self.lease_seconds / _RENEWALS_PER_LEASE)
-            if not self._held:
-                continue
-            try:
-                async with asyncio.timeout(self.lease_seconds / 2):
-                    await self._store.renew(sorted(self._held), lease_seconds=self.lease_seconds)
-            except (AppError, TimeoutError) as error:
-                logger.warning("leases of responses are not renewed: %s", error or "it took too long")
+            if self._held:
+                await self._renew()
+
+    async def _renew(self) -> None:
+        try:
+            async with asyncio.timeout(self.lease_seconds / 2):
+                await self._store.renew(sorted(self._held), lease_seconds=self.lease_seconds)
+        except (AppError, TimeoutError) as error:
+            logger.warning("leases of responses are not renewed: %s", error or "it took too long")
+        except Exception:  # whatever it was, all leases of this process hang on going on
+            logger.exception("leases of responses are not renewed")

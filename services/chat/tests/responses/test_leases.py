@@ -48,8 +48,9 @@ async def test_leases_of_all_that_run_are_renewed_in_one_call_until_they_end(sta
         assert len(stalled.store.renewals) == before
 
 
-async def test_store_that_is_away_is_asked_again(stalled: Bench) -> None:
-    stalled.store.failures["renew"] = UnavailableError("It is away.")
+@pytest.mark.parametrize("error", [UnavailableError("It is away."), TimeoutError(), ValueError("Nobody expects it.")])
+async def test_store_that_fails_is_asked_again(stalled: Bench, error: Exception) -> None:
+    stalled.store.failures["renew"] = error
     async with stalled.engine:
         run = asyncio.create_task(stalled.create())
         await renewed(stalled, times=3)
