@@ -30,6 +30,7 @@ from rostra_chat.responses.compaction import Compactions
 from rostra_chat.responses.engine import ResponsesEngine
 from rostra_chat.responses.history_store import HistoryResponseStore
 from rostra_chat.responses.input_tokens import InputTokens
+from rostra_chat.responses.leases import longest_until_renewed
 from rostra_chat.responses.planner import Planner
 from rostra_chat.servicer import ChatServicer
 from rostra_chat.settings import Settings
@@ -92,6 +93,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 meter=meter,
                 metrics=metrics,
                 drain_seconds=settings.shutdown.drain_seconds,
+                foreground_renewal_seconds=longest_until_renewed(settings.response_lease_seconds),
             )
         )
         servicer = ChatServicer(

@@ -43,8 +43,12 @@ async def open_background(
     meter: Meter,
     metrics: ChatMetrics,
     drain_seconds: float,
+    foreground_renewal_seconds: float,
 ) -> AsyncIterator[Background]:
-    """Run background responses while the context is open; at its end they have `drain_seconds`."""
+    """Run background responses while the context is open; at its end they have `drain_seconds`.
+
+    What lives renews its leases in the foreground within `foreground_renewal_seconds` after history was away.
+    """
     log, causes = EventLog(redis.commands, keep_seconds=settings.keep_events_seconds), Causes(redis.limiter)
     async with AsyncExitStack() as stack:
         signals = await stack.enter_async_context(Signals(listener=redis.streams, sender=redis.limiter))
@@ -62,6 +66,7 @@ async def open_background(
                 signals=signals,
                 settings=settings,
                 drain_seconds=drain_seconds,
+                foreground_renewal_seconds=foreground_renewal_seconds,
                 metrics=metrics,
                 causes=causes,
             )

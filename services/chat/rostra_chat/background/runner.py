@@ -33,6 +33,8 @@ class Runner:
         signals: Tells sooner than a look at the queue would that there is something to do.
         settings: How many, how long, how often.
         drain_seconds: The time that runs get to finish once the process is told to end.
+        foreground_renewal_seconds: The time in which those who live renew the leases of responses whose clients wait,
+            once history is back.
         metrics: Counts runs and how long they waited.
         causes: Knows the requests that the runs are for.
     """
@@ -45,6 +47,7 @@ class Runner:
         signals: Signals,
         settings: BackgroundSettings,
         drain_seconds: float,
+        foreground_renewal_seconds: float,
         metrics: ChatMetrics,
         causes: Causes,
     ) -> None:
@@ -53,6 +56,7 @@ class Runner:
         self._signals = signals
         self._settings = settings
         self._drain_seconds = drain_seconds
+        self._renewed_seconds = max(settings.lease_seconds, foreground_renewal_seconds)
         self._metrics = metrics
         self._causes = causes
         self._runs: dict[asyncio.Task[None], BackgroundRun] = {}
@@ -111,27 +115,31 @@ class Runner:
     async def _claim(self) -> bool:
         """Start what waits longest, and tell whether there was anything."""
         now = asyncio.get_running_loop().time()
-        if now < self._claims_from:
-            return False
         try:
             if self._is_queue_away:
                 await self._queue.renew([], lease_seconds=self._settings.lease_seconds)
-                self._is_queue_away = False
-                if now - self._answered_at > self._settings.lease_seconds - 2 * self._settings.renew_seconds:
-                    # Nobody could renew for so long: those who live do so before anybody takes over from them.
-                    self._claims_from = now + self._settings.lease_seconds
-                    return False
+                self._note_answer(now)
+            if now < self._claims_from:
+                return False
             job = await self._queue.claim(lease_seconds=self._settings.lease_seconds)
         except AppError as error:
             if not self._is_queue_away:
                 logger.warning("the queue of background responses does not answer: %s", error)
             self._is_queue_away = True
             return False
-        self._answered_at = now
+        self._note_answer(now)
         if job is not None:
             causes = await self._causes.recall(job.lease.response_id)
             self._start(job, causes, lease_ends_at=now + self._settings.lease_seconds)
         return job is not None
+
+    def _note_answer(self, now: float) -> None:
+        could_renew_seconds = self._settings.lease_seconds - 2 * self._settings.renew_seconds
+        if self._is_queue_away and now - self._answered_at > could_renew_seconds:
+            # Nobody could renew for so long: those who live do so before anybody takes over from them.
+            self._claims_from = now + self._renewed_seconds
+        self._is_queue_away = False
+        self._answered_at = max(now, self._answered_at)
 
     def _start(self, job: Job, causes: Sequence[Link], *, lease_ends_at: float) -> None:
         run = self._new_run(job)
@@ -172,7 +180,9 @@ class Runner:
             )
         except AppError as error:
             logger.warning("leases cannot be renewed: %s", error)
+            self._is_queue_away = True
             return
+        self._note_answer(now)
         for response_id, run in runs.items():
             if response_id in renewal.lost:
                 run.stop(Stop.LOST)

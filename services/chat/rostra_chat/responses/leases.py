@@ -18,7 +18,14 @@ from rostra_kit.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
-_RENEWALS_PER_LEASE = 10
+# Of a lease: the pause between two renewals, and the longest that one is waited for.
+_PAUSE = 1 / 10
+_LONGEST_RENEWAL = 1 / 4
+
+
+def longest_until_renewed(lease_seconds: float) -> float:
+    """Return how long a process that lives may take to renew its leases, from when the store answers again."""
+    return lease_seconds * (_PAUSE + _LONGEST_RENEWAL)
 
 
 class Leases:
@@ -58,13 +65,13 @@ class Leases:
 
     async def _renew_all(self) -> None:
         while True:
-            await asyncio.sleep(self.lease_seconds / _RENEWALS_PER_LEASE)
+            await asyncio.sleep(self.lease_seconds * _PAUSE)
             if self._held:
                 await self._renew()
 
     async def _renew(self) -> None:
         try:
-            async with asyncio.timeout(self.lease_seconds / 2):
+            async with asyncio.timeout(self.lease_seconds * _LONGEST_RENEWAL):
                 await self._store.renew(sorted(self._held), lease_seconds=self.lease_seconds)
         except (AppError, TimeoutError) as error:
             logger.warning("leases of responses are not renewed: %s", error or "it took too long")

@@ -294,7 +294,9 @@ class Bench:
         self.loads.append(names)
         return Context(branch_point=b"point" if names["conversation_id"] else b"")
 
-    async def start(self, *, drain_seconds: float = 0.0, **settings: Any) -> Replica:
+    async def start(
+        self, *, drain_seconds: float = 0.0, foreground_renewal_seconds: float = 0.0, **settings: Any
+    ) -> Replica:
         """Start a replica."""
         stack = AsyncExitStack()
         self.stack.push_async_callback(stack.aclose)
@@ -310,6 +312,7 @@ class Bench:
                 meter=self.meter,
                 metrics=ChatMetrics(registry),
                 drain_seconds=drain_seconds,
+                foreground_renewal_seconds=foreground_renewal_seconds,
             )
         )
         return Replica(background, registry, stack)

@@ -1,6 +1,7 @@
 """Running background responses: once each, to their end, whatever becomes of their runners."""
 
 import asyncio
+import time
 
 from rostra_kit.errors import ResourceExhaustedError
 
@@ -117,6 +118,29 @@ async def test_nothing_is_taken_over_from_the_living_after_history_was_away_for_
     assert {(await bench.ended(response_id))["status"] for response_id in ids} == {"completed"}
     assert len(bench.model.bodies) == len(ids)
     assert {attempt for _, _, attempt in bench.queue.finished} == {1}
+
+
+async def test_runner_that_was_full_while_history_was_away_waits_before_it_claims(bench, caplog):
+    full = await bench.start(max_runs=1, foreground_renewal_seconds=60)
+    bench.model.hold_at = 5
+    kept = await bench.create(full)
+    await bench.model.held.wait()
+    slow = await bench.start(max_runs=1)
+    overdue = await bench.create(full)
+    await bench.until(lambda: len(bench.model.bodies) == 2)
+
+    bench.queue.is_away = True
+    slow.freeze_leases()
+    await asyncio.sleep(bench.settings.lease_seconds)
+    await bench.until(lambda: "cannot be renewed" in caplog.text)
+    bench.queue.is_away = False
+    await bench.cancel(full, kept)
+    await bench.until(lambda: not full.value("rostra_chat_background_runs"))
+
+    await asyncio.sleep(bench.settings.lease_seconds + 5 * bench.settings.poll_seconds)
+    attempt, lease_ends_at = bench.queue.leases[overdue]
+    assert attempt == 1
+    assert lease_ends_at < time.monotonic()
 
 
 async def test_response_that_is_deleted_while_it_runs_is_left(bench):
