@@ -8,7 +8,7 @@ import pytest
 
 from rostra_observability.dashboards import boards
 from rostra_observability.slo import read_promises
-from support.every_use import MODELS, use_everything
+from support.every_use import LOG_INS_UNLIMITED, MODELS, use_everything
 from support.prometheus import Prometheus, prometheus
 from support.provider import ScriptedProvider
 from support.queries import (
@@ -47,7 +47,7 @@ async def test_every_query_runs_and_finds_something(tmp_path: Path) -> None:
     async with (
         ScriptedProvider(models=MODELS) as provider,
         trace_receiver(tmp_path / "traces") as collector,
-        own_stack(tmp_path, provider=provider, environment=traced(collector), chats=2) as stack,
+        own_stack(tmp_path, provider=provider, environment=LOG_INS_UNLIMITED | traced(collector), chats=2) as stack,
         prometheus(tmp_path) as server,
     ):
         await use_everything(stack.gateway_urls[0], seconds=_SECONDS)

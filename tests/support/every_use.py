@@ -10,6 +10,11 @@ from support.stack import Account, create_key, register
 # The scripted provider's models, good and bad.
 GOOD, FAILS, BREAKS = "ok-20-10", "status-503", "close-mid-stream"
 MODELS = (GOOD, FAILS, BREAKS)
+# Settings of a stack that is used so for longer: rounds log in more often than anybody may.
+LOG_INS_UNLIMITED = {
+    "ROSTRA_GATEWAY_ADDRESS_LIMITS__SIGN_INS_PER_MINUTE": "1000000",
+    "ROSTRA_GATEWAY_ADDRESS_LIMITS__LOG_INS_PER_ACCOUNT": "1000000",
+}
 
 _OVER_THE_LIMIT = 6
 # What is counted for the first time cannot be told from what was always there: it takes a second one.
