@@ -5,7 +5,7 @@ DATA ?= .rostra
 FUZZ ?= 60000
 PYTHON := .venv/bin/python
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load bench soak drills footprint images chart-package sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load bench soak drills pictures footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,10 @@ soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=1
 drills: ## Break things and look at which alerts fire; evaluate each alert's cases over all rules
 	@hack/setup dev
 	@ROSTRA_TEST_MINUTES=1 .venv/bin/pytest tests/observability
+
+pictures: ## Draw docs/pictures from the Prometheus of a stack in use, one provider of which fails (~2 minutes)
+	@hack/setup dev
+	@PYTHONPATH=observability:tests $(PYTHON) tests/observability/draw_pictures.py
 
 footprint: ## Measure what each service needs in memory and CPU
 	@hack/setup dev

@@ -17,9 +17,7 @@ from pathlib import Path
 import pytest
 
 from rostra_observability.paths import RUNBOOKS
-from support.aftermath import lift_limits
 from support.faults import (
-    GOOD,
     MODEL,
     Scene,
     failing_provider,
@@ -27,13 +25,12 @@ from support.faults import (
     in_use,
     killed_chat,
     lost_redis,
+    scene_in,
     slow_database,
     slow_provider,
 )
 from support.promtool import promtool
-from support.provider import ScriptedProvider
 from support.recording import Recording, assert_finds
-from support.stack import own_stack, register
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -93,14 +90,8 @@ LONG = [
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     promtool()
-    async with (
-        ScriptedProvider(models=[MODEL]) as provider,
-        own_stack(tmp_path, provider=provider, chats=2) as stack,
-    ):
-        provider.program(MODEL, GOOD)
-        lift_limits(stack.data)
-        account = await asyncio.to_thread(register, stack.gateway_urls[0])
-        yield Scene(stack=stack, provider=provider, account=account)
+    async with scene_in(tmp_path) as scene:
+        yield scene
 
 
 async def test_the_alert_that_fits_fires_and_no_other_page_does(scene: Scene, tmp_path: Path) -> None:

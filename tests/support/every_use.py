@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import httpx
 
@@ -21,20 +22,20 @@ _OVER_THE_LIMIT = 6
 _LEAST_ROUNDS = 2
 
 
-async def use_everything(gateway_url: str, *, seconds: float) -> None:
+async def use_everything(gateway_url: str, *, seconds: float, models: Sequence[str] = MODELS) -> None:
     """Go round through all of it, twice at least, until the time is over."""
     account = await asyncio.to_thread(register, gateway_url)
     limited = await asyncio.to_thread(create_key, gateway_url, account, requests_per_minute=1)
     async with httpx.AsyncClient(base_url=gateway_url, headers=account.key, timeout=30) as http:
         rounds, began = 0, time.monotonic()
         while rounds < _LEAST_ROUNDS or time.monotonic() - began < seconds:
-            await asyncio.gather(_models(http), _conversation(http), _background(http))
+            await asyncio.gather(_models(http, models), _conversation(http), _background(http))
             await asyncio.gather(_session(http, account), _refusals(http, limited))
             rounds += 1
 
 
-async def _models(http: httpx.AsyncClient) -> None:
-    for model in MODELS:
+async def _models(http: httpx.AsyncClient, models: Sequence[str]) -> None:
+    for model in models:
         body = {"model": model, "messages": [{"role": "user", "content": "Count."}]}
         await http.post("/v1/chat/completions", json=body | {"store": True})
         await http.post("/v1/chat/completions", json=body | {"stream": True})

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from itertools import cycle
@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 
 from rostra_stack.stack import Stack
+from support.aftermath import lift_limits
 from support.provider import ScriptedProvider
 from support.provider_call import Call, Script
 from support.provider_failure import overloaded
 from support.provider_reply import numbered_text
 from support.provider_script import refuse, say
-from support.stack import Account, create_key
+from support.stack import Account, create_key, own_stack, register
 
 MODEL = "used"
 GOOD = say(numbered_text(10), gap_seconds=0.005)
@@ -41,6 +42,27 @@ class Scene:
         """Return a client of the gateway."""
         headers = {"authorization": f"Bearer {key}"} if key else self.account.key
         return httpx.AsyncClient(base_url=self.stack.gateway_urls[0], headers=headers, timeout=30)
+
+
+@asynccontextmanager
+async def scene_in(
+    data: Path, *, models: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Scene]:
+    """Run a stack with two chats whose limits nobody reaches.
+
+    Args:
+        data: Its folder.
+        models: What its provider lists beside the model that is used.
+        environment: Settings beside those of every test's stack.
+    """
+    async with (
+        ScriptedProvider(models=[MODEL, *models]) as provider,
+        own_stack(data, provider=provider, environment=environment, chats=2) as stack,
+    ):
+        provider.program(MODEL, GOOD)
+        lift_limits(stack.data)
+        account = await asyncio.to_thread(register, stack.gateway_urls[0])
+        yield Scene(stack=stack, provider=provider, account=account)
 
 
 @asynccontextmanager

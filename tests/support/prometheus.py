@@ -41,6 +41,14 @@ class Prometheus:
         result = content["data"]["result"]
         return result if content["data"]["resultType"] == "vector" else [{"metric": {}, "value": result}]
 
+    async def query_range(self, text: str, *, start: float, end: float, step: float) -> list[Sample]:
+        """Return what a query found over a time."""
+        parameters: dict[str, str | float] = {"query": text, "start": start, "end": end, "step": step}
+        content = (await self._http.post(f"{self.url}/api/v1/query_range", data=parameters)).json()
+        assert content["status"] == "success", f"{text}: {content.get('error')}"
+        found: list[Sample] = content["data"]["result"]
+        return found
+
     async def exemplar_traces(self, text: str) -> set[str]:
         """Return the traces that the exemplars of a query's series name."""
         now = time.time()
