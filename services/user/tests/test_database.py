@@ -204,7 +204,7 @@ async def test_embedded_database_is_set_up_to_keep_what_it_acknowledged(sqlite_s
             name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 3000}
 
 
 @on_servers
@@ -214,7 +214,7 @@ async def test_server_sessions_are_set_up_alike(database: Database) -> None:
         isolation = found.get("transaction_isolation") or found["tx_isolation"]
         return isolation, found["time_zone"], found["character_set_client"], found["innodb_lock_wait_timeout"]
 
-    assert await database.read(variables) == ("READ-COMMITTED", "+00:00", "utf8mb4", "5")
+    assert await database.read(variables) == ("READ-COMMITTED", "+00:00", "utf8mb4", "3")
 
 
 def test_errors_hide_what_statements_carry(sqlite_settings: DatabaseSettings) -> None:
