@@ -38,8 +38,9 @@ _REFUSED_CREDENTIALS = (13, 18)
 class Database:
     """The collections, and how operations on them are run."""
 
-    def __init__(self, database: AsyncDatabase[Document], *, silence_seconds: float) -> None:
+    def __init__(self, database: AsyncDatabase[Document], commands: CommandWatch, *, silence_seconds: float) -> None:
         self._database = database
+        self._commands = commands
         self._read_seconds = silence_seconds + _SECOND_TRY_SECONDS
         self._writes = PendingWrites()
         self.conversations = database["conversations"]
@@ -50,23 +51,27 @@ class Database:
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""
-        with _translated_errors():
+        with _translated_errors(), self._commands.operation():
             async with asyncio.timeout(self._read_seconds):
                 return await operation
 
     async def write(self, operation: Coroutine[Any, Any, T]) -> T:
         """Run an operation to its end even when the caller is cancelled, and return what it returns."""
         with _translated_errors():
-            return await self._writes.run(operation)
+            return await self._writes.run(self._watched(operation))
 
     async def ping(self) -> None:
         """Return when the server answers."""
-        with _translated_errors():
+        with _translated_errors(), self._commands.operation():
             await self._database.client.admin.command("ping")
 
     async def drain(self) -> None:
         """Return when all writes under way have ended."""
         await self._writes.drain()
+
+    async def _watched(self, operation: Coroutine[Any, Any, T]) -> T:
+        with self._commands.operation():
+            return await operation
 
 
 def existing(owner: str, document_id: str) -> Document:
@@ -87,6 +92,7 @@ async def open_database(
     timeout_ms = int(settings.timeout_seconds * 1000)
     registry = registry or CollectorRegistry()
     connections = PoolWatch(registry, service="history", limit=settings.max_connections)
+    commands = CommandWatch(DatabaseMetrics(registry))
     options: dict[str, Any] = {
         "appname": "rostra-history",
         "w": "majority",
@@ -97,13 +103,15 @@ async def open_database(
         "waitQueueTimeoutMS": timeout_ms,
         "socketTimeoutMS": int(settings.silence_seconds * 1000),
         "heartbeatFrequencyMS": _HEARTBEAT_MS,
-        "event_listeners": [CommandWatch(DatabaseMetrics(registry)), connections],
+        "event_listeners": [commands, connections],
     }
     if settings.tls_ca_file is not None:
         options |= {"tls": True, "tlsCAFile": str(settings.tls_ca_file)}
     client: AsyncMongoClient[Document] = AsyncMongoClient(settings.url.get_secret_value(), **options)
     async with client:
-        database = Database(client.get_default_database(settings.name), silence_seconds=settings.silence_seconds)
+        database = Database(
+            client.get_default_database(settings.name), commands, silence_seconds=settings.silence_seconds
+        )
         try:
             yield database
         finally:

@@ -3,35 +3,52 @@
 For services that depend on PyMongo.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from pymongo import monitoring
 
 from rostra_kit.telemetry.database import DatabaseMetrics
+from rostra_kit.telemetry.spans import mark_failed
 
 _TRACER = trace.get_tracer("rostra")
 _WAIT_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class CommandWatch(monitoring.CommandListener):
-    """Measures commands. PyMongo calls it in the task that awaits the command."""
+    """Measures commands, with spans for those of operations. PyMongo calls it in the task that awaits the command."""
 
     def __init__(self, metrics: DatabaseMetrics) -> None:
         self._metrics = metrics
-        self._spans: dict[int, trace.Span] = {}
+        self._under_way: ContextVar[dict[int, _Command] | None] = ContextVar("rostra_commands", default=None)
+
+    @contextmanager
+    def operation(self) -> Iterator[None]:
+        """Trace the commands in a `with`, and end those that are cut with it: PyMongo never says that they ended."""
+        under_way: dict[int, _Command] = {}
+        token = self._under_way.set(under_way)
+        try:
+            yield
+        except BaseException as error:
+            for command in under_way.values():
+                self._metrics.observe(command.name, time.perf_counter() - command.began)
+                mark_failed(command.span, error)
+                command.span.end()
+            raise
+        finally:
+            under_way.clear()
+            self._under_way.reset(token)
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Begin a span, if the request under way is recorded."""
-        if not trace.get_current_span().is_recording():
-            return
-        name = event.command_name
-        attributes = {"db.system.name": "mongodb", "db.operation.name": name, "db.namespace": event.database_name}
-        collection = event.command.get(name)
-        if isinstance(collection, str):
-            attributes["db.collection.name"] = collection
-            name = f"{name} {collection}"
-        span = _TRACER.start_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes)
-        self._spans[event.request_id] = span
+        """Note a command of an operation, with a span if the request under way is recorded."""
+        under_way = self._under_way.get()
+        if under_way is not None:
+            under_way[event.request_id] = _Command(event.command_name, time.perf_counter(), _span(event))
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Measure a command that was answered."""
@@ -44,12 +61,15 @@ class CommandWatch(monitoring.CommandListener):
     def _end(
         self, event: monitoring.CommandSucceededEvent | monitoring.CommandFailedEvent, *, failed: bool = False
     ) -> None:
-        self._metrics.observe(event.command_name, event.duration_micros / 1_000_000)
-        span = self._spans.pop(event.request_id, None)
-        if span is not None:
+        under_way = self._under_way.get()
+        if under_way is not None:
+            command = under_way.pop(event.request_id, None)
+            if command is None:
+                return  # Its operation ended before it, and measured it.
             if failed:
-                span.set_status(trace.StatusCode.ERROR)
-            span.end()
+                command.span.set_status(trace.StatusCode.ERROR)
+            command.span.end()
+        self._metrics.observe(event.command_name, event.duration_micros / 1_000_000)
 
 
 class PoolWatch(monitoring.ConnectionPoolListener):
@@ -112,3 +132,22 @@ class PoolWatch(monitoring.ConnectionPoolListener):
 
     def pool_closed(self, event: monitoring.PoolClosedEvent) -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    name: str
+    began: float
+    span: trace.Span
+
+
+def _span(event: monitoring.CommandStartedEvent) -> trace.Span:
+    if not trace.get_current_span().is_recording():
+        return trace.INVALID_SPAN
+    name = event.command_name
+    attributes = {"db.system.name": "mongodb", "db.operation.name": name, "db.namespace": event.database_name}
+    collection = event.command.get(name)
+    if isinstance(collection, str):
+        attributes["db.collection.name"] = collection
+        name = f"{name} {collection}"
+    return _TRACER.start_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes)
