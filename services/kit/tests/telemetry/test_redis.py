@@ -24,7 +24,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def clients(server: RedisServer, registry: CollectorRegistry) -> AsyncIterator[RedisClients]:
-    settings = RedisSettings.model_validate({"url": server.url, "max_connections": 3, "timeout_seconds": 0.5})
+    settings = RedisSettings.model_validate({"url": server.url, "max_connections": 4, "timeout_seconds": 0.5})
     async with open_redis(settings, registry) as clients:
         yield clients
 
@@ -51,7 +51,7 @@ async def test_connections_are_counted(clients: RedisClients, registry: Collecto
     await clients.commands.xadd("events", {"text": "now"})
     await reading
     assert (connections("busy"), connections("idle")) == (0, 1)
-    assert registry.get_sample_value("rostra_redis_connections_limit", {"client": "streams"}) == 3
+    assert registry.get_sample_value("rostra_redis_connections_limit", {"client": "streams"}) == 4
 
 
 async def test_commands_that_are_not_answered_are_counted(
