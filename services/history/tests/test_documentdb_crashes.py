@@ -84,7 +84,7 @@ def cut_store(request: pytest.FixtureRequest, store: DocumentdbHistoryStore) -> 
         shares=CutCollection(real.shares, cut),
         chat_completions=CutCollection(real.chat_completions, cut),
     )
-    return DocumentdbHistoryStore(database)
+    return DocumentdbHistoryStore(database, store._index_build)
 
 
 async def texts_agree(user, conversation_id: str) -> list[str]:

@@ -23,7 +23,7 @@ from rostra_history.documentdb_store.chat_completions import DocumentdbChatCompl
 from rostra_history.documentdb_store.conversations import DocumentdbConversationStore
 from rostra_history.documentdb_store.database import Database, open_database
 from rostra_history.documentdb_store.feedback import DocumentdbFeedbackStore
-from rostra_history.documentdb_store.indexes import create_indexes
+from rostra_history.documentdb_store.index_build import IndexBuild
 from rostra_history.documentdb_store.items import DocumentdbItemStore
 from rostra_history.documentdb_store.queue import DocumentdbResponseQueue
 from rostra_history.documentdb_store.responses import DocumentdbResponseStore
@@ -37,9 +37,9 @@ __all__ = ["DocumentdbHistoryStore", "open_documentdb_store"]
 class DocumentdbHistoryStore:
     """A `HistoryStore` on Amazon DocumentDB."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, index_build: IndexBuild) -> None:
         self._database = database
-        self._has_indexes = False
+        self._index_build = index_build
         self.conversations = DocumentdbConversationStore(database)
         self.items = DocumentdbItemStore(database)
         self.responses = DocumentdbResponseStore(database)
@@ -61,11 +61,9 @@ class DocumentdbHistoryStore:
         await self._database.write(delete())
 
     async def ping(self) -> None:
-        """Return when the database answers and has the indexes, which the first call creates."""
-        if not self._has_indexes:
-            await self._database.read(create_indexes(self._database))
-            self._has_indexes = True
+        """Return when the database answers and has the indexes, which the first call begins to create."""
         await self._database.ping()
+        await self._index_build.ended()
 
 
 @asynccontextmanager
@@ -73,5 +71,5 @@ async def open_documentdb_store(
     settings: DatabaseSettings, registry: CollectorRegistry | None = None
 ) -> AsyncIterator[DocumentdbHistoryStore]:
     """Open the store; it connects with the first call. `registry` takes what is measured."""
-    async with open_database(settings, registry) as database:
-        yield DocumentdbHistoryStore(database)
+    async with open_database(settings, registry) as database, IndexBuild.open(settings) as index_build:
+        yield DocumentdbHistoryStore(database, index_build)
