@@ -25,7 +25,10 @@ class DatabaseSettings(BaseModel):
         2.0, gt=0, description="Time to find a MongoDB server, connect to it, or get a free connection."
     )
     silence_seconds: float = Field(
-        4.0, gt=0, description="Time after which a MongoDB server that does not answer an operation is given up."
+        4.0,
+        gt=0,
+        description="Time after which a MongoDB server that does not answer an operation is given up; a read, whatever "
+        "it waits for, may take 1 s more in all.",
     )
 
     @field_validator("url")

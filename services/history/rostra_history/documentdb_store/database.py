@@ -27,7 +27,8 @@ from rostra_kit.telemetry.mongodb import CommandWatch, PoolWatch
 T = TypeVar("T")
 Document = dict[str, Any]
 
-# A read that got no answer is tried once more by the driver, and both together may take as much longer than the first.
+# A read that got no answer is tried once more by the driver. Both tries, with all else that a read waits for, may take
+# as much longer than the first: it is refused, with a time to come back, well before the call's deadline.
 _SECOND_TRY_SECONDS = 1.0
 # Connections that lost their server without a word are all dropped when the driver next looks at it.
 _HEARTBEAT_MS = 5000
@@ -50,7 +51,10 @@ class Database:
         self.chat_completions = database["chat_completions"]
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns."""
+        """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns.
+
+        It is cut, as unavailable, when it takes longer than the server may be silent, and a second.
+        """
         with _translated_errors(), self._commands.operation():
             async with asyncio.timeout(self._read_seconds):
                 return await operation
