@@ -123,9 +123,13 @@ def halves(numbers: list[int]) -> tuple[list[int], list[int]]:
 
 
 async def kept_keys(stack: Stack) -> set[bytes]:
-    """Return the keys of Redis but for the reservations, which it forgets after two minutes."""
+    """Return the keys of Redis but for those that time itself bounds.
+
+    Reservations are forgotten after two minutes; of the active users there is a key for each five minutes and hour.
+    """
     async with redis_of(stack) as redis:
-        return {key async for key in redis.scan_iter(count=1000) if b":reservation:" not in key}
+        keys = {key async for key in redis.scan_iter(count=1000)}
+        return {key for key in keys if b":reservation:" not in key and not key.startswith(b"{active_users}:")}
 
 
 async def assert_quiet(stack: Stack, keys_before: set[bytes]) -> None:
