@@ -153,7 +153,7 @@ async def test_call_that_is_taken_back_while_redis_is_away_is_never_billed(
         with monkeypatch.context() as patched:
             patched.setattr(calls, "_take_back", unreachable)
             await charge.cancel()
-        assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 2
+            assert await redis.exists(OPEN_CALL_EVENTS, OPEN_CALL_LAPSES) == 2
         async with living(redis):
             await asyncio.sleep(3 * HOLD_SECONDS)
     assert await read_usage_events() == []

@@ -264,7 +264,9 @@ async def test_retry_after_is_read_in_every_form(
     ids=["nothing listens", "no such host"],
 )
 async def test_unreachable_provider_is_unavailable(base_url: str) -> None:
-    async with OpenAIProvider.open(base_url=base_url, api_key=None, settings=TIMEOUTS) as unreachable:
+    # A resolver may take its time to say that there is no such host.
+    patient = ProviderSettings(first_byte_timeout_seconds=30, answer_timeout_seconds=30, connect_timeout_seconds=30)
+    async with OpenAIProvider.open(base_url=base_url, api_key=None, settings=patient) as unreachable:
         for attempt in (
             unreachable.complete(model("ok"), body()),
             frames_of(unreachable, "ok"),
