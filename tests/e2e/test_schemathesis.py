@@ -26,7 +26,7 @@ Case: TypeAlias = schemathesis.Case[Any]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
-_EXAMPLES = 100 if os.environ.get("ROSTRA_TEST_FULL") == "1" else 5
+_EXAMPLES = 100 if os.environ.get("ROSTRA_TEST_FULL") == "1" else 3
 _MOST_REQUESTS = 250
 # Without "positive_data_acceptance": the right form of a request does not make a model or a password exist.
 _CHECKS = (
