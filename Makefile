@@ -42,10 +42,7 @@ undeploy: ## Remove the release; the databases stay (CONTEXT=…)
 
 generate: ## Generate the gRPC stubs, rules and dashboards, the chart's schema, README and goldens, and docs/failure-modes.md
 	@hack/setup dev
-	@hack/generate-protos
-	@PYTHONPATH=observability $(PYTHON) -m rostra_observability
-	@$(PYTHON) hack/generate_chart.py
-	@$(PYTHON) hack/generate_failure_modes.py
+	@hack/generate
 
 lock: ## Write requirements*.lock anew (needs uv)
 	@python3 hack/lock.py
