@@ -1,1 +1,1 @@
-"""The dashboards, one module each."""
+"""The dashboards, one module each, and what they share."""

@@ -1,5 +1,6 @@
 """What is stored and loaded."""
 
+from rostra_observability.boards.calls import calls_row
 from rostra_observability.panel import Board, Panel, Query, Row, quantile, rate
 
 _JOB = 'job="history"'
@@ -9,40 +10,10 @@ HISTORY = Board(
     title="History",
     description="What is stored and loaded, and the queue of background responses.",
     rows=[
-        Row(
-            "Calls",
-            [
-                Panel(
-                    title="Calls by method",
-                    description="The ten busiest.",
-                    queries=[
-                        Query(
-                            f"topk(10, {rate('grpc_server_handled_total', by='grpc_method', labels=_JOB)})",
-                            "{{grpc_method}}",
-                        )
-                    ],
-                    unit="reqps",
-                ),
-                Panel(
-                    title="Time of calls, 95 %",
-                    description="Of unary calls and streams.",
-                    queries=[
-                        Query(
-                            quantile(0.95, "grpc_server_handling_seconds", by="grpc_method", labels=_JOB),
-                            "{{grpc_method}}",
-                        )
-                    ],
-                    unit="s",
-                    exemplars=True,
-                ),
-                Panel(
-                    title="Calls by code",
-                    description="NOT_FOUND is what callers ask for; UNAVAILABLE is the database.",
-                    queries=[Query(rate("grpc_server_handled_total", by="grpc_code", labels=_JOB), "{{grpc_code}}")],
-                    unit="reqps",
-                    alerts=["RostraRpcErrors"],
-                ),
-            ],
+        calls_row(
+            "history",
+            times="Of unary calls and streams.",
+            codes="NOT_FOUND is what callers ask for; UNAVAILABLE is the database.",
         ),
         Row(
             "What is stored",

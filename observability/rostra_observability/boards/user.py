@@ -1,48 +1,17 @@
 """Accounts, sessions and keys, and the tasks that nobody waits for."""
 
-from rostra_observability.panel import Board, Panel, Query, Row, quantile, rate
-
-_JOB = 'job="user"'
+from rostra_observability.boards.calls import calls_row
+from rostra_observability.panel import Board, Panel, Query, Row, rate
 
 USER = Board(
     name="user",
     title="User",
     description="Accounts, sessions and keys, and the tasks that nobody waits for.",
     rows=[
-        Row(
-            "Calls",
-            [
-                Panel(
-                    title="Calls by method",
-                    description="The ten busiest.",
-                    queries=[
-                        Query(
-                            f"topk(10, {rate('grpc_server_handled_total', by='grpc_method', labels=_JOB)})",
-                            "{{grpc_method}}",
-                        )
-                    ],
-                    unit="reqps",
-                ),
-                Panel(
-                    title="Time of calls, 95 %",
-                    description="Log-ins take a tenth of a second: the hash of a password is to be slow.",
-                    queries=[
-                        Query(
-                            quantile(0.95, "grpc_server_handling_seconds", by="grpc_method", labels=_JOB),
-                            "{{grpc_method}}",
-                        )
-                    ],
-                    unit="s",
-                    exemplars=True,
-                ),
-                Panel(
-                    title="Calls by code",
-                    description="UNAUTHENTICATED is a wrong password or key.",
-                    queries=[Query(rate("grpc_server_handled_total", by="grpc_code", labels=_JOB), "{{grpc_code}}")],
-                    unit="reqps",
-                    alerts=["RostraRpcErrors"],
-                ),
-            ],
+        calls_row(
+            "user",
+            times="Log-ins take a tenth of a second: the hash of a password is to be slow.",
+            codes="UNAUTHENTICATED is a wrong password or key.",
         ),
         Row(
             "Accounts",
