@@ -19,7 +19,7 @@ def call(path: str, key: str = "", body: dict[str, object] | None = None) -> tup
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(URL + path, data=data, headers=headers)  # noqa: S310 - the chart's own address
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
