@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 from redis.asyncio import Redis
 
 from rostra_kit.usage_queue import OPEN_CALL_EVENTS, OPEN_CALL_LAPSES, USAGE_STREAM
@@ -52,6 +53,20 @@ def run_tries(stack_data: Path) -> dict[str, tuple[str, int]]:
     """Return for each response that has not ended its status, and how many runners have tried it."""
     query = "SELECT id, status, tries FROM run JOIN response ON id = response_id"
     return {row["id"]: (row["status"], row["tries"]) for row in _rows(stack_data / "history.sqlite3", query)}
+
+
+def attempts(stack: Stack) -> Counter[str]:
+    """Return how often runners have tried the responses of each model: once, and once for each takeover in the logs."""
+    query = "SELECT id, json_extract(body, '$.model') AS model FROM response"
+    models = {row["id"]: row["model"] for row in _rows(stack.data / "history.sqlite3", query)}
+    lines = [
+        orjson.loads(line)
+        for name, child in stack.children.items()
+        if name.startswith("chat")
+        for line in child.log.read_bytes().splitlines()
+        if b"is taken over" in line
+    ]
+    return Counter(models.values()) + Counter(models[line["response_id"]] for line in lines)
 
 
 def redis_of(stack: Stack) -> Redis:

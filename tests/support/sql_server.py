@@ -44,8 +44,7 @@ def mysql_server(*flags: str) -> Iterator[str]:
     """
     program = find_server("mysqld", is_wanted=lambda version: "MariaDB" not in version)
     with temporary_folder() as folder:
-        data = folder / "data"
-        run_to_end([program, "--no-defaults", *_as_root(), f"--datadir={data}", "--initialize-insecure"])
+        run_to_end([program, "--no-defaults", *_as_root(), *_folders(folder), "--initialize-insecure"])
         with _serving(program, folder, flags) as url:
             yield url
 
@@ -61,7 +60,7 @@ def mariadb_server(*flags: str) -> Iterator[str]:
     installer = find_program("mariadb-install-db", "mysql_install_db")
     with temporary_folder() as folder:
         options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        run_to_end([installer, "--no-defaults", *_as_root(), f"--datadir={folder / 'data'}", *options])
+        run_to_end([installer, "--no-defaults", *_as_root(), *_folders(folder), *options])
         with _serving(program, folder, flags) as url:
             yield url
 
@@ -72,7 +71,7 @@ def _serving(program: Path, folder: Path, flags: Sequence[str]) -> Iterator[str]
     # root may only come through the socket, so the server itself creates the user of the tests as it starts.
     users = folder / "users.sql"
     users.write_text(f"CREATE USER 'rostra'@'%' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO 'rostra'@'%';\n")
-    files = [f"--datadir={folder / 'data'}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+    files = [*_folders(folder), f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
     log = folder / "log"
     command: list[str | Path] = [
         program,
@@ -88,6 +87,16 @@ def _serving(program: Path, folder: Path, flags: Sequence[str]) -> Iterator[str]
     with running(command, log=log) as process:
         wait_until_ready(process, lambda: _log_in(url), unless=OperationalError, log=log)
         yield url
+
+
+def _folders(folder: Path) -> list[str]:
+    """Return where a server keeps its data, and its temporary tables: as it starts it deletes all that it finds there.
+
+    With a shared one, a server that starts takes away the tables of one that is being installed.
+    """
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return [f"--datadir={folder / 'data'}", f"--tmpdir={temporary}"]
 
 
 def _as_root() -> list[str]:
