@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from rostra_kit.client import KEEPALIVE_MS, MAX_MESSAGE_BYTES
+from rostra_kit.garbage import settle_collector
 from rostra_kit.logging import configure_logging
 from rostra_kit.readiness import Check, wait_until_ready
 from rostra_kit.rpc_metrics import RpcMetrics
@@ -84,6 +85,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT], registry: Collect
         health_server = await _start_health_server(settings.listen, health_servicer)
         await server.start()
         logger.info("listening", extra={"port": port, "metrics_port": metrics_port})
+        settle_collector()
 
         ready = asyncio.create_task(wait_until_ready(app.readiness))
         stop = asyncio.create_task(shutdown.wait())
