@@ -1,7 +1,7 @@
 """What a call of a model costs: tokens and money are reserved before it and settled after it, once."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from rostra_chat.providers.provider import Usage
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.context import current_caller
 from rostra_kit.ids import new_id
-from rostra_kit.limits import Claim, Grant, Limiter, Outcome, RateClaim, Refusal
+from rostra_kit.limits import Claim, Grant, Limiter, RateClaim, Refusal
 from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
 from rostra_kit.telemetry.facts import note_facts
 
@@ -89,31 +89,35 @@ class Meter:
             event_id: caller_claims(caller, model, demand, now=self.now(), load_spent=self.load_spent),
             model_reservation_id(event_id): model_claims(model, demand),
         }
-        grants = await self._reserve({each: claims for each, claims in reservations.items() if claims}, model)
-        charge = Charge(self, event_id, model=model, caller=caller, grants=grants)
-        try:
-            await self.usage_log.calls.begin(charge.event_of_dead(input_tokens=input_tokens))
-        except BaseException:
-            await charge.cancel()
-            raise
-        return charge
-
-    async def _reserve(self, claims_by_id: Mapping[str, Sequence[Claim]], model: Model) -> list[Grant]:
-        """Make all the reservations, or none."""
+        event_of_dead = _usage_event(
+            event_id, caller, model, Usage(input_tokens=input_tokens), end_time=self.now(), estimated=True
+        )
+        # It is written down while the limits are asked, and so with the same message to Redis.
+        beginning = asyncio.create_task(self.usage_log.calls.begin(event_of_dead))
         grants: list[Grant] = []
         try:
-            for reservation_id, claims in claims_by_id.items():
-                outcome = await self.limiter.reserve(
-                    claims, reservation_id=reservation_id, hold_seconds=self._hold_seconds
-                )
-                grants.append(_granted(outcome, claims, model))
+            for reservation_id, claims in reservations.items():
+                if claims:
+                    grants.append(await self._reserve(claims, reservation_id, model))
+            await beginning
         except BaseException:
-            await self.complete(self.cancel(grants))
+            await self.complete(self._give_up(beginning, event_id, grants))
             raise
-        return grants
+        return Charge(self, event_id, model=model, caller=caller, grants=grants)
 
-    async def cancel(self, grants: Sequence[Grant]) -> None:
-        """Give back what was reserved."""
+    async def _reserve(self, claims: Sequence[Claim], reservation_id: str, model: Model) -> Grant:
+        outcome = await self.limiter.reserve(claims, reservation_id=reservation_id, hold_seconds=self._hold_seconds)
+        if isinstance(outcome, Refusal):
+            raise refusal_error(outcome, claims, model=model.id)
+        return outcome
+
+    async def _give_up(self, beginning: asyncio.Task[None], event_id: str, grants: Sequence[Grant]) -> None:
+        await asyncio.wait({beginning})  # written down later than it is taken back, it would stay
+        await self.cancel(event_id, grants)
+
+    async def cancel(self, event_id: str, grants: Sequence[Grant]) -> None:
+        """Take a call back that is written down, and give back what was reserved for it."""
+        await self.usage_log.calls.cancel(event_id)
         for grant in grants:
             await self.limiter.cancel(grant)
 
@@ -134,10 +138,32 @@ class Meter:
             await asyncio.wait(self._under_way)
 
 
-def _granted(outcome: Outcome, claims: Sequence[Claim], model: Model) -> Grant:
-    if isinstance(outcome, Refusal):
-        raise refusal_error(outcome, claims, model=model.id)
-    return outcome
+def _usage_event(
+    event_id: str,
+    caller: Caller,
+    model: Model,
+    usage: Usage,
+    *,
+    end_time: datetime,
+    estimated: bool,
+    outcome: UsageOutcome = UsageOutcome.USAGE_OUTCOME_FAILED,
+) -> UsageEvent:
+    """Return what the ledger is told of a call."""
+    return UsageEvent(
+        id=event_id,
+        user_id=caller.user_id,
+        api_key_id=caller.api_key_id,
+        model=model.id,
+        provider=model.provider,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_micros=cost_micros(model, usage),
+        estimated=estimated,
+        outcome=outcome,
+        end_time=end_time,
+    )
 
 
 class Charge:
@@ -175,13 +201,7 @@ class Charge:
     async def cancel(self) -> None:
         """Give everything back: nothing reached the provider, or it refused. The ledger hears nothing."""
         if self._close():
-            await self._meter.complete(self._cancel())
-
-    def event_of_dead(self, *, input_tokens: int) -> UsageEvent:
-        """Return what is billed should this process die in the call: what was asked, as nobody knows what was said."""
-        usage = Usage(input_tokens=input_tokens)
-        cost = cost_micros(self._model, usage)
-        return self._event(usage, cost, UsageOutcome.USAGE_OUTCOME_FAILED, estimated=True)
+            await self._meter.complete(self._meter.cancel(self._event_id, self._grants))
 
     def _close(self) -> bool:
         """Say whether the charge was open until now."""
@@ -190,37 +210,27 @@ class Charge:
             self._timer.cancel()
         return was_open
 
-    async def _cancel(self) -> None:
-        await self._meter.usage_log.calls.cancel(self._event_id)
-        await self._meter.cancel(self._grants)
-
     async def _settle(self, usage: Usage, outcome: UsageOutcome, estimated: bool) -> None:
-        cost = cost_micros(self._model, usage)
-        self._count(usage, cost)
-        tokens = usage.input_tokens + usage.output_tokens
-        await asyncio.gather(
-            *(
-                self._meter.limiter.settle(grant, actual_costs(grant.claims, tokens=tokens, cost_micros=cost))
-                for grant in self._grants
-            ),
-            self._meter.usage_log.append(self._event(usage, cost, outcome, estimated)),
-        )
-
-    def _event(self, usage: Usage, cost: int, outcome: UsageOutcome, estimated: bool) -> UsageEvent:
-        return UsageEvent(
-            id=self._event_id,
-            user_id=self._caller.user_id,
-            api_key_id=self._caller.api_key_id,
-            model=self._model.id,
-            provider=self._model.provider,
-            input_tokens=usage.input_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_micros=cost,
+        event = _usage_event(
+            self._event_id,
+            self._caller,
+            self._model,
+            usage,
+            end_time=self._meter.now(),
             estimated=estimated,
             outcome=outcome,
-            end_time=self._meter.now(),
+        )
+        self._count(usage, event.cost_micros)
+        tokens = usage.input_tokens + usage.output_tokens
+        # The ledger's event first: whoever writes it is woken by it, and so both go with the same message to Redis.
+        await asyncio.gather(
+            self._meter.usage_log.append(event),
+            *(
+                self._meter.limiter.settle(
+                    grant, actual_costs(grant.claims, tokens=tokens, cost_micros=event.cost_micros)
+                )
+                for grant in self._grants
+            ),
         )
 
     def _count(self, usage: Usage, cost: int) -> None:
