@@ -3,39 +3,45 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from hiredis import pack_command
+from hiredis import PushNotification, Reader, pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
+    InvalidResponse,
     NoScriptError,
     ReadOnlyError,
     RedisError,
-    ResponseError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
 )
 
 from rostra_kit.telemetry.redis import ObservedRedis
 
 logger = logging.getLogger(__name__)
 
-_MOST_AT_ONCE = 500
+_NO_REPLY = object()
+
+_Answer: TypeAlias = "asyncio.Future[Any]"
 
 
 class RedisBatch:
-    """Sends at once what its callers ask while an answer is awaited, in the order in which they ask.
+    """Sends as one message what its callers ask in one turn of the event loop, while answers to others are awaited.
 
     A caller who is cancelled takes nothing back: the command may have been, or may yet be, carried out.
 
     Args:
-        redis: Gives one of its connections, and closes it at its end; the timeout of its commands holds for each batch.
+        redis: Gives one of its connections, and closes it at its end; the timeout of its commands holds for each.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -45,8 +51,9 @@ class RedisBatch:
         )
         self._timeout_seconds: float | None = self._pool.connection_kwargs.get("socket_timeout")
         self._connection: AbstractConnection | None = None
-        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._link: _Link | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._asked: list[tuple[bytes, _Answer]] = []
 
     @classmethod
     def of(cls, redis: Redis) -> "RedisBatch":
@@ -60,59 +67,130 @@ class RedisBatch:
             RedisError: Redis cannot be reached, or does not answer, and nobody knows whether the command is carried
                 out; or it answers with an error.
         """
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((pack_command(command), answer))  # type: ignore[arg-type]  # takes any number
-        if self._sending is None:
-            # Not in the context of whoever comes first: it may be busy for others long after.
-            self._sending = asyncio.create_task(self._send(), name="redis-batch", context=Context())
+        loop = asyncio.get_running_loop()
+        packed = pack_command(command)  # type: ignore[arg-type]  # takes any number
+        if not self._asked:
+            loop.call_soon(self._send, context=Context())  # not that of whoever comes first
+        answer: _Answer = loop.create_future()
+        self._asked.append((packed, answer))
         with self._observed(command[0]):
             return await answer
 
-    async def _send(self) -> None:
-        batch: list[tuple[bytes, asyncio.Future[Any]]] = []
+    def _send(self) -> None:
+        if self._link is not None and self._link.is_open:
+            self._link.send(self._asked)
+            self._asked = []
+        elif self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="redis-batch")
+
+    async def _connect(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-                await self._exchange(batch)
+            async with asyncio.timeout(self._timeout_seconds):
+                self._link = await self._new_link()
         except Exception as error:
             if not isinstance(error, RedisError | OSError):
-                logger.exception("commands could not be sent to Redis")
-            # Who waits for a turn would learn the same, only later.
-            for _, waiting in (*batch, *self._waiting):
-                failure = RedisConnectionError(str(error) or "Redis did not answer in time.")
-                failure.__cause__ = error
-                _settle(waiting, failure)
-            self._waiting.clear()
+                logger.exception("Redis cannot be reached")
+            _fail(self._asked, error)
+        else:
+            self._link.send(self._asked)
         finally:
-            self._sending = None
-            for _, waiting in (*batch, *self._waiting):
-                waiting.cancel()  # without effect but where the event loop ends
+            self._asked = []
+            self._connecting = None
 
-    async def _exchange(self, batch: Sequence[tuple[bytes, asyncio.Future[Any]]]) -> None:
-        """Send commands, and give each of their callers the answer as it comes."""
-        async with asyncio.timeout(self._timeout_seconds):
-            connection = await self._connected()
-            await connection.send_packed_command(b"".join([packed for packed, _ in batch]), check_health=False)
-            is_replica = False
-            for _, waiting in batch:
-                answer = await _read(connection)
-                is_replica |= isinstance(answer, ReadOnlyError)
-                _settle(waiting, answer)
-            if is_replica:  # after a failover the address leads elsewhere, but an open connection does not
-                await connection.disconnect(nowait=True)
-
-    async def _connected(self) -> AbstractConnection:
-        """Return the connection, which connects by itself if it has to."""
+    async def _new_link(self) -> "_Link":
         if self._connection is None:
             self._connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-            # One timeout for a batch costs less than two for each of its commands.
-            self._connection.socket_timeout = None
-        elif self._connection.is_connected and await self._connection.can_read():
-            await self._connection.disconnect(nowait=True)  # Redis closed it meanwhile
-        return self._connection
+        else:
+            await self._connection.disconnect(nowait=True)
+            await self._connection.connect()  # type: ignore[no-untyped-call]
+        return _Link(self._connection, timeout_seconds=self._timeout_seconds)
 
 
 _batches: WeakKeyDictionary[Redis, RedisBatch] = WeakKeyDictionary()
+
+
+class _Link(asyncio.Protocol):
+    """A connection, made and logged in by redis-py, through whose streams each answer would take ten times as long.
+
+    Attributes:
+        is_open: Whether commands may be sent.
+    """
+
+    def __init__(self, connection: AbstractConnection, *, timeout_seconds: float | None) -> None:
+        # redis-py has no public word for these.
+        parser, writer = connection._parser, connection._writer  # noqa: SLF001
+        if writer is None:
+            raise RedisConnectionError("The connection was closed.")
+        self.is_open = True
+        self._reader = Reader(protocolError=InvalidResponse, replyError=parser.parse_error, notEnoughData=_NO_REPLY)
+        self._waiting: deque[tuple[float, _Answer]] = deque()
+        self._timeout_seconds = timeout_seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = writer.transport
+        self._streams = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    def send(self, asked: Sequence[tuple[bytes, _Answer]]) -> None:
+        """Send commands, each with the future that waits for its answer."""
+        now = self._loop.time()
+        self._waiting.extend([(now, answer) for _, answer in asked])
+        self._transport.write(b"".join([packed for packed, _ in asked]))
+        if self._timer is None and self._timeout_seconds is not None:
+            self._timer = self._loop.call_later(self._timeout_seconds, self._look_for_late)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the answers that have come."""
+        self._reader.feed(data)
+        try:
+            while (answer := self._reader.gets()) is not _NO_REPLY:
+                if not isinstance(answer, PushNotification):
+                    self._hand_out(answer)
+        except InvalidResponse as error:
+            self._end(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all who wait that nobody knows what has become of their commands."""
+        self._end(exc or RedisConnectionError("Redis closed the connection."))
+        self._streams.connection_lost(exc)  # redis-py waits for it
+
+    def _hand_out(self, answer: Any) -> None:
+        _, waiting = self._waiting.popleft()
+        if isinstance(answer, ReadOnlyError):
+            self.is_open = False  # after a failover the address leads elsewhere, but an open connection does not
+        if waiting.done():
+            return
+        if isinstance(answer, BaseException):
+            waiting.set_exception(answer)
+        else:
+            waiting.set_result(answer)
+
+    def _look_for_late(self) -> None:
+        self._timer = None
+        if not self._waiting or self._timeout_seconds is None:
+            return
+        late_at = self._waiting[0][0] + self._timeout_seconds
+        if late_at > self._loop.time():
+            self._timer = self._loop.call_at(late_at, self._look_for_late)
+        else:
+            self._end(RedisTimeoutError("Redis did not answer in time."))
+
+    def _end(self, error: Exception) -> None:
+        self.is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.abort()
+        waiting = [*self._waiting]
+        self._waiting.clear()
+        _fail(waiting, error)
+
+
+def _fail(asked: Iterable[tuple[Any, _Answer]], cause: Exception) -> None:
+    for _, answer in asked:
+        if not answer.done():
+            failure = RedisConnectionError(str(cause) or "Redis did not answer in time.")
+            failure.__cause__ = cause
+            answer.set_exception(failure)
 
 
 class Script:
@@ -138,19 +216,3 @@ class Script:
             return await self._batch.execute("EVALSHA", self._digest, len(keys), *keys, *arguments)
         except NoScriptError:
             return await self._batch.execute("EVAL", self._text, len(keys), *keys, *arguments)
-
-
-async def _read(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
-
-
-def _settle(waiting: asyncio.Future[Any], answer: Any) -> None:
-    if waiting.done():
-        return
-    if isinstance(answer, BaseException):
-        waiting.set_exception(answer)
-    else:
-        waiting.set_result(answer)

@@ -42,9 +42,23 @@ async def test_connection_that_redis_closed_is_replaced_before_anybody_notices(r
     batch = RedisBatch(redis)
     await batch.execute("ECHO", "a")
     await redis.client_kill_filter(skipme=True)
-    while not await batch._connection.can_read():  # noqa: ASYNC110 - a socket offers no event here
+    while batch._link.is_open:  # noqa: ASYNC110 - nobody is told
         await asyncio.sleep(0.01)
     assert await batch.execute("ECHO", "b") == b"b"
+
+
+async def test_late_answer_fails_those_who_wait_and_the_next_are_served_by_another_connection(
+    server: RedisServer,
+) -> None:
+    settings = RedisSettings.model_validate({"url": server.url, "limiter_timeout_seconds": 0.2})
+    async with open_redis(settings) as clients:
+        batch = RedisBatch(clients.limiter)
+        assert await batch.execute("ECHO", "a") == b"a"
+        answers = await asyncio.gather(
+            batch.execute("BLPOP", "nothing", 0), batch.execute("ECHO", "b"), return_exceptions=True
+        )
+        assert [str(answer) for answer in answers] == ["Redis did not answer in time."] * 2
+        assert await batch.execute("ECHO", "c") == b"c"
 
 
 async def test_error_reaches_the_caller_who_made_it_alone(redis: Redis) -> None:
@@ -70,7 +84,7 @@ async def test_replica_is_left_for_the_address_of_the_primary(redis: Redis, serv
     await redis.replicaof("127.0.0.1", "1")
     with pytest.raises(ResponseError):
         await batch.execute("SET", "a", "b")
-    assert not batch._connection.is_connected
+    assert not batch._link.is_open
 
 
 async def test_all_users_of_a_client_share_its_batch(redis: Redis) -> None:
