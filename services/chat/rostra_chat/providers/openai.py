@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from rostra_chat.chat_request import encode_json
 from rostra_chat.errors import ModelNotFound, ProviderError
 from rostra_chat.providers.chunk_stream import ChunkStream
 from rostra_chat.providers.openai_errors import answer_error, could_not_connect, transport_error
+from rostra_chat.providers.patient_reader import PatientReader
 from rostra_chat.providers.provider import Body, Frame
 from rostra_chat.settings import ProviderSettings
 
@@ -99,12 +100,12 @@ class OpenAIProvider:
                 "POST", "/chat/completions", data, model_id=model.id, deadline=deadline
             ) as response:
                 chunks = ChunkStream()
-                while not chunks.is_ended:
-                    async with asyncio.timeout_at(deadline):
-                        received = await response.content.readany()
-                    if frames := chunks.feed(received):
-                        yield frames
-                        deadline = loop.time() + self._settings.idle_timeout_seconds
+                with closing(PatientReader(response.content)) as reader:
+                    while not chunks.is_ended:
+                        received = await reader.read(deadline=deadline)
+                        if frames := chunks.feed(received):
+                            yield frames
+                            deadline = loop.time() + self._settings.idle_timeout_seconds
                 chunks.raise_failure()
                 await _read_last_bytes(response)
 
