@@ -14,7 +14,7 @@ from rostra_gateway.authentication import Authenticator
 from rostra_gateway.caller_cache import CallerCache
 from rostra_gateway.clients import open_clients
 from rostra_gateway.dependencies import Edge
-from rostra_gateway.direct_route import install_direct_routes
+from rostra_gateway.direct_route import DirectRoutes
 from rostra_gateway.exception_handlers import install_exception_handlers
 from rostra_gateway.idempotency.store import IdempotencyStore
 from rostra_gateway.metrics import GatewayMetrics
@@ -97,10 +97,12 @@ def new_app(edge: Edge) -> FastAPI:
         *(auth, me, api_keys, usage, admin),
     ):
         app.include_router(module.router)
-    install_direct_routes(
-        app,
-        (chat_completions.router, chat_completions.create_chat_completion),
-        (responses.router, responses.create_response),
+    app.add_middleware(
+        DirectRoutes,
+        served=(
+            (chat_completions.router, chat_completions.create_chat_completion),
+            (responses.router, responses.create_response),
+        ),
     )
     app.add_middleware(EdgeMiddleware, settings=edge.settings, metrics=edge.metrics)
     install_exception_handlers(app)

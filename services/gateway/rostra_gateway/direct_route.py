@@ -1,15 +1,14 @@
 """The routes of the hot path, found and called without FastAPI, which takes longer for both than all else here takes.
 
-FastAPI still describes them: `DirectRoute` stands in front of one of its routes and runs the same endpoint.
+FastAPI still describes them: a direct route runs the same endpoint as one of its routes.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rostra_gateway.dependencies import authenticate, get_edge
 from rostra_gateway.exchange import exchange_of
@@ -19,14 +18,14 @@ from rostra_gateway.idempotency.route import IdempotentRoute
 Endpoint = Callable[..., Coroutine[Any, Any, Response]]
 
 
-class DirectRoute(BaseRoute):
+class DirectRoute:
     """A POST of a path without parameters, whose endpoint depends on `edge`, `exchange` and `caller` alone.
 
     Args:
-        route: The route that it stands in front of.
+        route: The route whose endpoint it calls.
 
     Attributes:
-        path: The path, for metrics.
+        path: The path.
     """
 
     def __init__(self, route: IdempotentRoute) -> None:
@@ -34,13 +33,7 @@ class DirectRoute(BaseRoute):
         self._endpoint: Endpoint = route.endpoint
         self._handler = route.heeding_keys(self._call)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether the request is this route's."""
-        if scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "POST":
-            return Match.FULL, {"route": self}
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         response = await self._handler(Request(scope, receive, send))
         await response(scope, receive, send)
@@ -51,11 +44,28 @@ class DirectRoute(BaseRoute):
         return await self._endpoint(request, edge=edge, exchange=exchange, caller=caller)
 
 
-def install_direct_routes(app: FastAPI, *served: tuple[APIRouter, Endpoint]) -> None:
-    """Let these endpoints of these routers be found before all other routes."""
-    app.router.routes[:0] = [
-        DirectRoute(route)
-        for router, endpoint in served
-        for route in router.routes
-        if isinstance(route, IdempotentRoute) and route.endpoint is endpoint
-    ]
+class DirectRoutes:
+    """Middleware that calls a request's direct route, or else what it surrounds.
+
+    Args:
+        app: What it surrounds.
+        served: Endpoints, each with the router that has its route.
+    """
+
+    def __init__(self, app: ASGIApp, served: Sequence[tuple[APIRouter, Endpoint]]) -> None:
+        self._app = app
+        self._routes = {
+            route.path: DirectRoute(route)
+            for router, endpoint in served
+            for route in router.routes
+            if isinstance(route, IdempotentRoute) and route.endpoint is endpoint
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if route is None:
+            await self._app(scope, receive, send)
+        else:
+            scope["route"] = route
+            await route(scope, receive, send)

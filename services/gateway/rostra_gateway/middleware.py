@@ -1,4 +1,4 @@
-"""What surrounds every HTTP request: its name, its size, its headers, its metrics and its line in the log.
+"""What surrounds every HTTP request: its name, its size, its headers, metrics and line in the log, and its errors.
 
 Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest of the gateway together.
 """
@@ -13,14 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rostra_gateway.access_log import access_fields, finish_span
 from rostra_gateway.capacity import Capacity
 from rostra_gateway.cors import Cors
+from rostra_gateway.exception_handlers import response_to
 from rostra_gateway.exchange import Exchange
 from rostra_gateway.metrics import GatewayMetrics
-from rostra_gateway.problems import problem
 from rostra_gateway.request_body import RequestBody
 from rostra_gateway.response_headers import Headers, default_headers, security_headers
 from rostra_gateway.settings import Settings
 from rostra_kit.context import RequestContext, set_current_request
-from rostra_kit.errors import AppError, InternalError
 from rostra_kit.ids import new_id
 from rostra_kit.telemetry.facts import collect_facts
 from rostra_kit.telemetry.trace_context import TRACEPARENT, TRACESTATE, begin_trace, exemplar, traceparent_of
@@ -60,11 +59,10 @@ class EdgeMiddleware:
             # A pod that is busy lives, and is ready.
             with nullcontext() if scope["path"] in _PROBES else self._capacity.place():
                 await app(scope, body, sender)
-        except AppError as error:
-            await self._answer(error, scope, receive, sender)
-        except Exception:
-            logger.exception("unforeseen error")
-            await self._answer(InternalError("Something went wrong inside Rostra."), scope, receive, sender)
+        except Exception as error:  # noqa: BLE001 - every request has an answer
+            response = response_to(error, scope)
+            if not sender.started:
+                await response(scope, receive, sender)
         finally:
             self._record(scope, exchange, span)
 
@@ -80,10 +78,6 @@ class EdgeMiddleware:
         if context.is_valid:
             exchange.traceparent = traceparent_of(context)
         return span
-
-    async def _answer(self, error: AppError, scope: Scope, receive: Receive, sender: "_Sender") -> None:
-        if not sender.started:
-            await problem(error)(scope, receive, sender)
 
     def _record(self, scope: Scope, exchange: Exchange, span: trace.Span) -> None:
         # Only the route's template is a label: a path could be anything.

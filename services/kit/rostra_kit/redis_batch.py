@@ -36,7 +36,7 @@ _Answer: TypeAlias = "asyncio.Future[Any]"
 
 
 class RedisBatch:
-    """Sends as one message what its callers ask in one turn of the event loop, while answers to others are awaited.
+    """Sends as one message what its callers ask in one turn of the event loop, or while an answer is awaited.
 
     A caller who is cancelled takes nothing back: the command may have been, or may yet be, carried out.
 
@@ -77,11 +77,14 @@ class RedisBatch:
             return await answer
 
     def _send(self) -> None:
-        if self._link is not None and self._link.is_open:
+        if not self._asked:
+            return
+        if self._link is None or not self._link.is_open:
+            if self._connecting is None:
+                self._connecting = asyncio.create_task(self._connect(), name="redis-batch")
+        elif not self._link.is_awaited:  # else it calls: few large messages cost less than many small ones
             self._link.send(self._asked)
             self._asked = []
-        elif self._connecting is None:
-            self._connecting = asyncio.create_task(self._connect(), name="redis-batch")
 
     async def _connect(self) -> None:
         try:
@@ -103,7 +106,7 @@ class RedisBatch:
         else:
             await self._connection.disconnect(nowait=True)
             await self._connection.connect()  # type: ignore[no-untyped-call]
-        return _Link(self._connection, timeout_seconds=self._timeout_seconds)
+        return _Link(self._connection, timeout_seconds=self._timeout_seconds, on_idle=self._send)
 
 
 _batches: WeakKeyDictionary[Redis, RedisBatch] = WeakKeyDictionary()
@@ -116,7 +119,9 @@ class _Link(asyncio.Protocol):
         is_open: Whether commands may be sent.
     """
 
-    def __init__(self, connection: AbstractConnection, *, timeout_seconds: float | None) -> None:
+    def __init__(
+        self, connection: AbstractConnection, *, timeout_seconds: float | None, on_idle: Callable[[], None]
+    ) -> None:
         # redis-py has no public word for these.
         parser, writer = connection._parser, connection._writer  # noqa: SLF001
         if writer is None:
@@ -125,11 +130,17 @@ class _Link(asyncio.Protocol):
         self._reader = Reader(protocolError=InvalidResponse, replyError=parser.parse_error, notEnoughData=_NO_REPLY)
         self._waiting: deque[tuple[float, _Answer]] = deque()
         self._timeout_seconds = timeout_seconds
+        self._on_idle = on_idle
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: Any = writer.transport
         self._streams = self._transport.get_protocol()
         self._transport.set_protocol(self)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether answers are yet to come."""
+        return bool(self._waiting)
 
     def send(self, asked: Sequence[tuple[bytes, _Answer]]) -> None:
         """Send commands, each with the future that waits for its answer."""
@@ -148,6 +159,8 @@ class _Link(asyncio.Protocol):
                     self._hand_out(answer)
         except InvalidResponse as error:
             self._end(error)
+        if not self._waiting:
+            self._on_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all who wait that nobody knows what has become of their commands."""
@@ -183,6 +196,7 @@ class _Link(asyncio.Protocol):
         waiting = [*self._waiting]
         self._waiting.clear()
         _fail(waiting, error)
+        self._on_idle()
 
 
 def _fail(asked: Iterable[tuple[Any, _Answer]], cause: Exception) -> None:
