@@ -1,7 +1,7 @@
 """The usage ledger on SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 
 from sqlalchemy import Column, ColumnElement, RowMapping, delete, func, insert, select
@@ -15,6 +15,7 @@ from rostra_user.sql.tables import usage_events, users
 
 _ATTEMPTS = 5
 _ERASE_BATCH = 1000
+_RECORDED = tuple(field.name for field in fields(UsageEvent))
 _SUMMED = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_micros")
 
 
@@ -91,7 +92,8 @@ async def _present(connection: AsyncConnection, column: Column[str], values: set
 
 
 def _row(event: UsageEvent) -> dict[str, object]:
-    return asdict(event) | {"outcome": event.outcome.value, "day": event.end_time.astimezone(UTC).date()}
+    row = {name: getattr(event, name) for name in _RECORDED}  # `asdict` would copy every value
+    return row | {"outcome": event.outcome.value, "day": event.end_time.astimezone(UTC).date()}
 
 
 def _within(user_id: str | None, start: datetime, end: datetime) -> tuple[ColumnElement[bool], ...]:
