@@ -95,6 +95,7 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 	@$(PYTHON) tests/load/telemetry_cost.py
 	@$(PYTHON) tests/load/conversation_length.py
 	@$(PYTHON) tests/load/grpc_cost.py
+	@$(PYTHON) tests/load/ceiling.py
 
 bench: ## Compare with LiteLLM and Portkey, and write docs/performance.md (hack/install-peers gets them; ~6 minutes)
 	@hack/setup dev

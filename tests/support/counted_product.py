@@ -3,12 +3,10 @@
 import asyncio
 import http.client
 import json
-import socket
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +15,8 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
-from rostra_chat.app import build as build_chat
-from rostra_chat.settings import Settings as ChatSettings
-from rostra_gateway.app import build as build_gateway
-from rostra_gateway.server import Readiness, Server, _uvicorn_config
-from rostra_gateway.settings import Settings as GatewaySettings
-from rostra_history.app import build as build_history
-from rostra_history.settings import Settings as HistorySettings
 from rostra_kit.server import new_server
 from rostra_kit.testing.redis_server import installed_redis, running_redis
-from rostra_user.app import build as build_user
-from rostra_user.settings import Settings as UserSettings
 from support.counters import (
     CountingRedisProxy,
     CountingServer,
@@ -35,10 +24,9 @@ from support.counters import (
     counted_function_calls,
     counted_sql,
 )
-from support.stack import register
+from support.one_process import Register, one_process
 
 _PROVIDER = Path(__file__).parent.parent / "load" / "bench_provider.py"
-_UNLIMITED = 1_000_000_000
 _QUIET_SECONDS = 0.08
 
 
@@ -90,54 +78,19 @@ async def counted_product(data: Path) -> AsyncIterator[CountedProduct]:
         assert redis.port
         proxy = stack.enter_context(CountingRedisProxy(redis.hostname, redis.port, counts))
         stack.enter_context(counted_client_writes(counts))
-        common = {"redis": {"url": proxy.url, "limiter_timeout_seconds": 10}}
 
-        async def serve(build: Callable[..., Any], settings: Any) -> dict[str, str]:
-            app = await stack.enter_async_context(build(settings, CollectorRegistry()))
+        async def serve(register: Register) -> str:
             server = new_server(CollectorRegistry())
-            app.register(CountingServer(server, counts))
+            register(CountingServer(server, counts))
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
             stack.push_async_callback(server.stop, None)
-            return {"target": f"127.0.0.1:{port}"}
+            return f"127.0.0.1:{port}"
 
-        history_settings = HistorySettings.model_validate({"database": {"url": f"sqlite:///{data}/history.sqlite3"}})
-        history = await serve(build_history, history_settings)
-        user_settings = {
-            "database": {"url": f"sqlite+aiosqlite:///{data}/user.sqlite3"},
-            "signing_keys_directory": data / "signing-keys",
-            "registration": "open",
-            "history": history,
-            **common,
-        }
-        user = await serve(build_user, UserSettings.model_validate(user_settings))
         provider = stack.enter_context(_provider())
-        # Its looks at the queue by the clock would be in some counts and not in others.
-        patient = {"background": {"poll_seconds": 600}, "discovery": {"refresh_seconds": 600}}
-        chat_settings = {"history": history, "user": user, "openai_base_url": provider, **patient, **common}
-        chat = await serve(build_chat, ChatSettings.model_validate(chat_settings))
-        gateway_settings = {"user": user, "chat": chat, "history": history, **common}
-        url = await stack.enter_async_context(_gateway(GatewaySettings.model_validate(gateway_settings)))
-        account = await asyncio.to_thread(register, url)
-        with closing(sqlite3.connect(data / "user.sqlite3", timeout=10)) as database, database:
-            names = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
-            database.execute(f"UPDATE plans SET {', '.join(f'{name} = {_UNLIMITED}' for name in names)}")
-        yield CountedProduct(counts, url, account.api_key)
-
-
-@asynccontextmanager
-async def _gateway(settings: GatewaySettings) -> AsyncIterator[str]:
-    async with build_gateway(settings, CollectorRegistry()) as app:
-        app.state.readiness = Readiness()
-        app.state.readiness.ready = True
-        server = Server(_uvicorn_config(app, settings))
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(128)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            server.should_exit = True
-            await serving
+        product = one_process(data, redis_url=proxy.url, provider_url=provider, serve=serve)
+        url, api_key = await stack.enter_async_context(product)
+        yield CountedProduct(counts, url, api_key)
 
 
 @contextmanager
