@@ -4,6 +4,7 @@ A gRPC server in the test's process would not survive that the test starts other
 """
 
 import asyncio
+import fcntl
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -53,8 +54,10 @@ class TraceReceiver:
 
     def spans(self) -> list[ReceivedSpan]:
         """Return the spans that were sent."""
-        # One message after the other is one message: its lists are longer.
-        sent = trace_service_pb2.ExportTraceServiceRequest.FromString(self.file.read_bytes())
+        with self.file.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # so that none is written by half
+            # One message after the other is one message: its lists are longer.
+            sent = trace_service_pb2.ExportTraceServiceRequest.FromString(file.read())
         return [
             _received(span, service=_values(of_service.resource.attributes)["service.name"])
             for of_service in sent.resource_spans
@@ -102,6 +105,7 @@ class _Servicer(trace_service_pb2_grpc.TraceServiceServicer):
 
     async def Export(self, request: Any, context: Any) -> Any:
         with self._file.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             # Unescaped: the bytes hold every string as it was sent.
             file.write(request.SerializeToString())
         return trace_service_pb2.ExportTraceServiceResponse()
