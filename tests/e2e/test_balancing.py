@@ -4,23 +4,21 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from rostra.user.v1 import user_service_pb2 as pb
-from rostra.user.v1.user_service_pb2_grpc import (
-    UserServiceServicer,
-    UserServiceStub,
-    add_UserServiceServicer_to_server,
-)
+from rostra.chat.v1 import chat_service_pb2 as pb
+from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer, ChatServiceStub, add_ChatServiceServicer_to_server
+from rostra_kit.carrier.server import Carrier
 from rostra_kit.client import ServiceClient
 from rostra_kit.ports import free_port
-from rostra_kit.server import new_server
+from rostra_kit.server import new_carrying_server
 from rostra_kit.settings import ServiceAddress
 from support.name_server import NameServer, name_server
 
@@ -29,27 +27,35 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs all of 127/8 as addresses, as Linux has"),
 ]
 
-_NAME = "rostra-user.rostra.svc.cluster.test"
+_NAME = "rostra-chat.rostra.svc.cluster.test"
 _AGE_SECONDS = 2.0
 _GRACE_SECONDS = 6.0
-# The client resolves at most every 5 s; ages vary by a tenth; the rest is for a busy machine.
-_FOUND_WITHIN_SECONDS = 1.1 * _AGE_SECONDS + 5 + 3
+# The client resolves at most every 5 s, and looks for replicas every 2 s where it carries calls; ages vary by a tenth;
+# the rest is for a busy machine.
+_FOUND_WITHIN_SECONDS = 1.1 * _AGE_SECONDS + 5 + 2 + 3
 _CALLS, _AT_ONCE = 1500, 20
 _LEAVING = 8
-_SERVICE = pb.DESCRIPTOR.services_by_name["UserService"]
+Once = Callable[[], Awaitable[object]]
+_SERVICE = pb.DESCRIPTOR.services_by_name["ChatService"]
 
 
-class Backend(UserServiceServicer):
+class Backend(ChatServiceServicer):
     """A replica that counts its calls."""
 
     def __init__(self, name: str, tally: Counter[str]) -> None:
         self._name, self._tally = name, tally
 
-    async def ListSigningKeys(
-        self, request: pb.ListSigningKeysRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListSigningKeysResponse:
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListModelsResponse:
         self._tally[self._name] += 1
-        return pb.ListSigningKeysResponse()
+        return pb.ListModelsResponse()
+
+    async def GenerateTitle(
+        self, request: pb.GenerateTitleRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GenerateTitleResponse:
+        self._tally[self._name] += 1
+        return pb.GenerateTitleResponse()
 
 
 class Service:
@@ -60,13 +66,16 @@ class Service:
         self.port = free_port()
         self._names = names
         self._servers: dict[str, grpc.aio.Server] = {}
+        self._carriers: dict[str, Carrier] = {}
         self._health: dict[str, health.aio.HealthServicer] = {}
 
     async def start(self, *addresses: str) -> None:
         """Start replicas, and let the name have them."""
         for address in addresses:
-            server = new_server(CollectorRegistry(), max_connection_age_seconds=_AGE_SECONDS)
-            add_UserServiceServicer_to_server(Backend(address, self.tally), server)
+            register = partial(add_ChatServiceServicer_to_server, Backend(address, self.tally))
+            server, self._carriers[address] = new_carrying_server(
+                CollectorRegistry(), register, max_connection_age_seconds=_AGE_SECONDS
+            )
             self._health[address] = health.aio.HealthServicer()
             health_pb2_grpc.add_HealthServicer_to_server(self._health[address], server)
             assert server.add_insecure_port(f"{address}:{self.port}") == self.port
@@ -80,6 +89,7 @@ class Service:
         server = self._servers.pop(address)
         self._names.set(_NAME, self._servers)
         await self._health[address].enter_graceful_shutdown()
+        self._carriers[address].leave()
         await asyncio.sleep(after_seconds)
         started = time.monotonic()
         await server.stop(_GRACE_SECONDS)
@@ -91,40 +101,46 @@ class Service:
 
 
 @asynccontextmanager
-async def service_and_client() -> AsyncIterator[tuple[Service, ServiceClient]]:
-    """Yield a service without replicas, and a client of its name."""
+async def service_and_client(*, is_carried: bool) -> AsyncIterator[tuple[Service, Once]]:
+    """Yield a service without replicas, and what calls it by its name."""
     async with AsyncExitStack() as stack:
         names = await stack.enter_async_context(name_server())
         service = Service(names)
         stack.push_async_callback(service.close)
         address = ServiceAddress(target=f"dns://{names.authority}/{_NAME}:{service.port}")
-        yield service, await stack.enter_async_context(ServiceClient(UserServiceStub, _SERVICE, address))
+        client = await stack.enter_async_context(
+            ServiceClient(ChatServiceStub, _SERVICE, address, is_carried=is_carried)
+        )
+        if is_carried:
+            yield service, lambda: client.call(client.stub.GenerateTitle, pb.GenerateTitleRequest())
+        else:  # what may be repeated
+            yield service, lambda: client.call(client.stub.ListModels, pb.ListModelsRequest())
 
 
-async def call(client: ServiceClient, calls: int) -> None:
+async def call(once: Once, calls: int) -> None:
     """Make calls, some at once; each must succeed."""
 
     async def some() -> None:
         for _ in range(calls // _AT_ONCE):
-            await client.call(client.stub.ListSigningKeys, pb.ListSigningKeysRequest())
+            await once()
 
     await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
 
 
-async def spread(client: ServiceClient, service: Service) -> Counter[str]:
+async def spread(once: Once, service: Service) -> Counter[str]:
     """Return how many of many calls each replica had."""
     service.tally.clear()
-    await call(client, _CALLS)
+    await call(once, _CALLS)
     return Counter(service.tally)
 
 
-async def seconds_until_found(client: ServiceClient, service: Service, addresses: set[str]) -> float:
+async def seconds_until_found(once: Once, service: Service, addresses: set[str]) -> float:
     """Return after how many seconds of calling each of these replicas had calls."""
     service.tally.clear()
     started = time.monotonic()
     async with asyncio.timeout(_FOUND_WITHIN_SECONDS):
         while not addresses <= service.tally.keys():
-            await call(client, _AT_ONCE)
+            await call(once, _AT_ONCE)
             await asyncio.sleep(0.05)
     return time.monotonic() - started
 
@@ -136,25 +152,27 @@ def assert_even(tally: Counter[str], addresses: set[str]) -> None:
     assert all(abs(calls - share) <= 0.2 * share for calls in tally.values()), tally
 
 
-async def test_load_spreads_over_one_then_three_then_two_replicas() -> None:
+@pytest.mark.parametrize("is_carried", [False, True], ids=["by itself", "carried"])
+async def test_load_spreads_over_one_then_three_then_two_replicas(is_carried: bool) -> None:
     one, two, three = "127.0.0.2", "127.0.0.3", "127.0.0.4"
-    async with service_and_client() as (service, client):
+    async with service_and_client(is_carried=is_carried) as (service, once):
         await service.start(one)
-        assert_even(await spread(client, service), {one})
+        assert_even(await spread(once, service), {one})
         await service.start(two, three)
-        assert await seconds_until_found(client, service, {one, two, three}) <= _FOUND_WITHIN_SECONDS
-        assert_even(await spread(client, service), {one, two, three})
+        assert await seconds_until_found(once, service, {one, two, three}) <= _FOUND_WITHIN_SECONDS
+        assert_even(await spread(once, service), {one, two, three})
         await service.stop(two, after_seconds=0.5)
-        assert_even(await spread(client, service), {one, three})
+        assert_even(await spread(once, service), {one, three})
 
 
-async def test_replicas_that_leave_one_after_another_lose_no_call_under_load() -> None:
+@pytest.mark.parametrize("is_carried", [False, True], ids=["by itself", "carried"])
+async def test_replicas_that_leave_one_after_another_lose_no_call_under_load(is_carried: bool) -> None:
     addresses = [f"127.0.0.{number}" for number in range(10, 10 + _LEAVING + 1)]
-    async with service_and_client() as (service, client):
+    async with service_and_client(is_carried=is_carried) as (service, once):
         await service.start(*addresses)
-        await seconds_until_found(client, service, set(addresses))
+        await seconds_until_found(once, service, set(addresses))
         service.tally.clear()
-        load = asyncio.create_task(call(client, _CALLS * 10))
+        load = asyncio.create_task(call(once, _CALLS * 10))
         for address in addresses[:-1]:
             await service.stop(address, after_seconds=0.2)
             if load.done():

@@ -32,6 +32,7 @@ _ENVIRONMENT = {
 }
 # Words for one and a half seconds, which is well within the drain time, for four seconds, and for ten.
 _SHORT, _MEDIUM, _LONG = "ok-75-20", "ok-200-20", "long-500-20"
+_ASKED = {"model": "ok", "input": "Hi", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 class Stream:
@@ -123,8 +124,7 @@ class Clients:
 
     async def ask(self, gateway: int, path: str = _PATHS[0]) -> httpx.Response:
         """Return an answer that is not streamed."""
-        body = {"model": "ok", "input": "Hi", "messages": [{"role": "user", "content": "Hi"}]}
-        return await self.gateways[gateway].post(path, json=body)
+        return await self.gateways[gateway].post(path, json=_ASKED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -162,7 +162,7 @@ async def _wait_reached(chat: Child, gateway: httpx.AsyncClient) -> None:
     """Return when a chat's log has a request of this gateway."""
     async with asyncio.timeout(_RECONNECT_SECONDS):
         while True:
-            answer = await gateway.get("/v1/models/ok")
+            answer = await gateway.post(_PATHS[0], json=_ASKED)  # a call that is carried
             if answer.headers["x-request-id"] in await asyncio.to_thread(chat.log.read_text):
                 return
             await asyncio.sleep(0.05)

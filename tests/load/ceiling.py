@@ -29,7 +29,7 @@ from bench_systems import cpu_seconds, pin  # noqa: E402
 
 import rostra_kit.client  # noqa: E402
 from rostra_kit.rpc_metrics import RpcMetrics  # noqa: E402
-from rostra_kit.server import new_server  # noqa: E402
+from rostra_kit.server import new_carrying_server  # noqa: E402
 from rostra_kit.server_interceptor import ServerInterceptor  # noqa: E402
 from rostra_kit.testing.redis_server import installed_redis, running_redis  # noqa: E402
 from support.one_process import Register, one_process  # noqa: E402
@@ -69,7 +69,7 @@ class DirectServer:
 class DirectChannel:
     """Stands in for `rostra_kit.channel.Channel`, and for gRPC's own."""
 
-    def __init__(self, address: Any, _options: object) -> None:
+    def __init__(self, address: Any, *_: object) -> None:
         self.current = self
         self._server = DirectServer.by_address[address.target]
 
@@ -176,8 +176,7 @@ async def serve(way: str, provider: str, redis: str) -> None:
     async with AsyncExitStack() as stack:
 
         async def by_grpc(register: Register) -> str:
-            server = new_server(CollectorRegistry())
-            register(server)
+            server, _ = new_carrying_server(CollectorRegistry(), register)
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
             stack.push_async_callback(server.stop, None)

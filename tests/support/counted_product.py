@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
-from rostra_kit.server import new_server
+from rostra_kit.server import new_carrying_server
 from rostra_kit.testing.redis_server import installed_redis, running_redis
 from support.counters import (
     CountingRedisProxy,
@@ -80,8 +80,7 @@ async def counted_product(data: Path) -> AsyncIterator[CountedProduct]:
         stack.enter_context(counted_client_writes(counts))
 
         async def serve(register: Register) -> str:
-            server = new_server(CollectorRegistry())
-            register(CountingServer(server, counts))
+            server, _ = new_carrying_server(CollectorRegistry(), lambda each: register(CountingServer(each, counts)))
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
             stack.push_async_callback(server.stop, None)

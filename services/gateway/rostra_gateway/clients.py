@@ -54,7 +54,7 @@ async def open_clients(settings: Settings, registry: CollectorRegistry) -> Async
     async with (
         ServiceClient(UserServiceStub, user_service, settings.user, metrics) as user,
         ServiceClient(AdminServiceStub, admin_service, settings.user, metrics) as admin,
-        ServiceClient(ChatServiceStub, chat_service, settings.chat, metrics) as chat,
+        ServiceClient(ChatServiceStub, chat_service, settings.chat, metrics, is_carried=True) as chat,
         ServiceClient(HistoryServiceStub, history_service, settings.history, metrics) as history,
         ServiceClient(ShareServiceStub, share_service, settings.history, metrics) as shares,
         ServiceClient(ChatCompletionServiceStub, completion_service, settings.history, metrics) as chat_completions,

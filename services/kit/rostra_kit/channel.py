@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
 import grpc
 
+from rostra_kit.carrier.client import CarryingChannel
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.tls import channel_credentials, client_files
 
@@ -20,13 +22,21 @@ _LOG_SECONDS = 10.0
 class Channel:
     """A channel to all replicas of a service.
 
+    Args:
+        address: Where the replicas are.
+        options: gRPC's, of the channel.
+        carried_methods: Those whose calls are carried (`rostra_kit.carrier`), as `/package.Service/Method`.
+
     Attributes:
         current: What calls are made on.
     """
 
-    def __init__(self, address: ServiceAddress, options: list[tuple[str, Any]]) -> None:
+    def __init__(
+        self, address: ServiceAddress, options: list[tuple[str, Any]], carried_methods: Collection[str] = ()
+    ) -> None:
         self._address = address
         self._options = options
+        self._carried_methods = carried_methods
         self._files = client_files(address.tls) if address.tls else None
         self._closing: set[asyncio.Task[None]] = set()
         self._logged = float("-inf")
@@ -64,6 +74,12 @@ class Channel:
         await self.current.close()
 
     def _open(self) -> grpc.aio.Channel:
+        channel = self._open_plain()
+        if not self._carried_methods:
+            return channel
+        return cast(grpc.aio.Channel, CarryingChannel(channel, self._carried_methods))  # for stubs it is one
+
+    def _open_plain(self) -> grpc.aio.Channel:
         if self._files is None or self._address.tls is None:
             return grpc.aio.insecure_channel(self._address.target, options=self._options)
         options = [*self._options]

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc.aio import UnaryStreamMultiCallable, UnaryUnaryMultiCallable
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -41,6 +41,8 @@ class ServiceClient(Generic[StubT]):
         descriptor: The service's descriptor, whose methods say by `idempotency_level` whether they may be repeated.
         address: Where the replicas are.
         metrics: Counts the calls.
+        is_carried: Whether calls travel together (`rostra_kit.carrier`), but for those that may be repeated, which gRPC
+            does.
     """
 
     def __init__(
@@ -49,8 +51,11 @@ class ServiceClient(Generic[StubT]):
         descriptor: ServiceDescriptor,
         address: ServiceAddress,
         metrics: ClientRpcMetrics | None = None,
+        *,
+        is_carried: bool = False,
     ) -> None:
-        self._channel = Channel(address, _channel_options(descriptor))
+        carried = [f"/{descriptor.full_name}/{method.name}" for method in descriptor.methods if not _repeatable(method)]
+        self._channel = Channel(address, _channel_options(descriptor), carried if is_carried else ())
         self._timeout_seconds = address.timeout_seconds
         self._calls = ClientCalls(metrics or ClientRpcMetrics(CollectorRegistry()))
         self._new_stub = stub
@@ -179,12 +184,14 @@ def _channel_options(descriptor: ServiceDescriptor) -> list[tuple[str, Any]]:
     ]
 
 
+def _repeatable(method: MethodDescriptor) -> bool:
+    return bool(method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN)
+
+
 def _service_config(descriptor: ServiceDescriptor) -> dict[str, Any]:
     """Balance over all replicas, and retry what may be repeated when the call did not reach a replica."""
     repeatable = [
-        {"service": descriptor.full_name, "method": method.name}
-        for method in descriptor.methods
-        if method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+        {"service": descriptor.full_name, "method": method.name} for method in descriptor.methods if _repeatable(method)
     ]
     retry_policy = {
         "maxAttempts": 3,

@@ -5,13 +5,15 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from rostra.carrier.v1.carrier_service_pb2_grpc import add_CarrierServiceServicer_to_server
+from rostra_kit.carrier.server import Carrier
 from rostra_kit.client import KEEPALIVE_MS, MAX_MESSAGE_BYTES
 from rostra_kit.garbage import settle_collector
 from rostra_kit.logging import configure_logging
@@ -29,10 +31,12 @@ logger = logging.getLogger(__name__)
 # The health service that says only that the process turns, whatever its dependencies do: for probes that restart it.
 LIVE = "live"
 
+_AGE_SECONDS = 300.0
+
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
-Register = Callable[[grpc.aio.Server], None]
+Register = Callable[[Any], None]  # a gRPC server, or a carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,11 @@ async def _serve(settings: SettingsT, build: Build[SettingsT], registry: Collect
     shutdown = Shutdown()
     shutdown.listen()
     async with metrics_served(settings, registry) as metrics_port, build(settings, registry) as app:
-        server = new_server(registry)
+        server, carrier = new_carrying_server(registry, app.register)
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         await health_servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         await health_servicer.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
-        app.register(server)
         port = add_port(server, settings.listen)
         health_server = await _start_health_server(settings.listen, health_servicer)
         await server.start()
@@ -98,6 +101,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT], registry: Collect
 
         logger.info("draining", extra={"drain_seconds": settings.shutdown.drain_seconds})
         await health_servicer.enter_graceful_shutdown()
+        carrier.leave()
         app.on_draining()
         await asyncio.sleep(settings.shutdown.endpoint_removal_seconds)
         await server.stop(settings.shutdown.drain_seconds)
@@ -126,15 +130,31 @@ async def _start_health_server(listen: ListenSettings, servicer: health.aio.Heal
     return server
 
 
-def new_server(registry: CollectorRegistry, *, max_connection_age_seconds: float = 300) -> grpc.aio.Server:
+def new_server(registry: CollectorRegistry, *, max_connection_age_seconds: float = _AGE_SECONDS) -> grpc.aio.Server:
     """Return a server with the interceptor and the options that all services share; it listens nowhere yet.
 
     Args:
         registry: Takes the metrics of its RPCs.
         max_connection_age_seconds: Age at which a client has to connect, and so to resolve, anew; give or take a tenth.
     """
+    return _server(ServerInterceptor(RpcMetrics(registry)), max_connection_age_seconds)
+
+
+def new_carrying_server(
+    registry: CollectorRegistry, register: Register, *, max_connection_age_seconds: float = _AGE_SECONDS
+) -> tuple[grpc.aio.Server, Carrier]:
+    """Return such a server with a service, and what serves the service's calls that are carried."""
+    interceptor = ServerInterceptor(RpcMetrics(registry))
+    server, carrier = _server(interceptor, max_connection_age_seconds), Carrier(interceptor)
+    register(server)
+    register(carrier)
+    add_CarrierServiceServicer_to_server(carrier, server)
+    return server, carrier
+
+
+def _server(interceptor: ServerInterceptor, max_connection_age_seconds: float) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[ServerInterceptor(RpcMetrics(registry))],
+        interceptors=[interceptor],
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

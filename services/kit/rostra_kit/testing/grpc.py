@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from rostra.common.v1.caller_pb2 import Caller, Limits, Role
 from rostra_kit.client import ServiceClient
 from rostra_kit.context import RequestContext, set_current_request
-from rostra_kit.server import new_server
+from rostra_kit.server import new_carrying_server
 from rostra_kit.settings import ServiceAddress
 
 StubT = TypeVar("StubT")
@@ -24,14 +24,15 @@ async def grpc_client(
     register: Callable[[grpc.aio.Server], None],
     *,
     registry: CollectorRegistry | None = None,
+    is_carried: bool = False,
 ) -> AsyncIterator[ServiceClient[StubT]]:
     """Serve what `register` adds, with all that surrounds an RPC, and yield a client connected to it."""
-    server = new_server(registry or CollectorRegistry())
-    register(server)
+    server, _ = new_carrying_server(registry or CollectorRegistry(), register)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with ServiceClient(stub, descriptor, ServiceAddress(target=f"127.0.0.1:{port}")) as client:
+        address = ServiceAddress(target=f"127.0.0.1:{port}")
+        async with ServiceClient(stub, descriptor, address, is_carried=is_carried) as client:
             yield client
     finally:
         await server.stop(grace=None)

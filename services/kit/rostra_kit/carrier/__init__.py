@@ -1,0 +1,1 @@
+"""Calls of one service by another that travel together, on one long-lived gRPC stream for each pair of processes."""
