@@ -19,6 +19,7 @@ import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _STATUS_AT = len(b"HTTP/1.1 ")
+STALL_SECONDS = 1.0
 _TOKEN = b'"content":" token"'
 
 
@@ -143,6 +144,7 @@ def _summary(seen: Seen, elapsed: float) -> dict[str, object]:
         "total": _percentiles(seen.total),
         "first": _percentiles(seen.first),
         "gap": _percentiles(seen.gap),
+        "stalls": sum(gap > STALL_SECONDS for gap in seen.gap),
     }
 
 
