@@ -19,7 +19,7 @@ from rostra_kit.carrier.frames import METHOD, WINDOW, Metadata, packed, unpacked
 
 # How often replicas are looked for, how long it may take to reach one, and how old a stream becomes: the connection
 # under it, which its server ends some minutes later, is then free to be closed.
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _OPEN_SECONDS = 5.0
 _RENEW_SECONDS = 60.0
