@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from rostra_kit.redis_batch import RedisBatch
 from rostra_kit.telemetry.redis import ObservedRedis, Observer, RedisMetrics
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -86,6 +87,7 @@ async def open_redis(settings: RedisSettings, registry: CollectorRegistry | None
             metrics.watch(name, pool)
             client = ObservedRedis.on(pool, Observer(metrics, name, is_timed=name != "streams"))
             clients[name] = await stack.enter_async_context(client)
+            stack.push_async_callback(RedisBatch.of(client).close)
         yield RedisClients(**clients)
 
 

@@ -26,6 +26,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from rostra_kit.tasks import cancel
 from rostra_kit.telemetry.redis import ObservedRedis
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class RedisBatch:
         self._link: _Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._asked: list[tuple[bytes, _Answer]] = []
+        self._is_closed = False
 
     @classmethod
     def of(cls, redis: Redis) -> "RedisBatch":
@@ -76,10 +78,19 @@ class RedisBatch:
         with self._observed(command[0]):
             return await answer
 
+    async def close(self) -> None:
+        """Connect no longer: a connection made from now on would outlive the client."""
+        self._is_closed = True
+        if self._connecting is not None:
+            await cancel(self._connecting)
+
     def _send(self) -> None:
         if not self._asked:
             return
-        if self._link is None or not self._link.is_open:
+        if self._is_closed:
+            asked, self._asked = self._asked, []
+            _fail(asked, RedisConnectionError("The client is closed."))
+        elif self._link is None or not self._link.is_open:
             if self._connecting is None:
                 self._connecting = asyncio.create_task(self._connect(), name="redis-batch")
         elif not self._link.is_awaited:  # else it calls: few large messages cost less than many small ones

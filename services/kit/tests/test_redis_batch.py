@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from rostra_kit.redis import RedisSettings, open_redis
@@ -59,6 +60,25 @@ async def test_late_answer_fails_those_who_wait_and_the_next_are_served_by_anoth
         )
         assert [str(answer) for answer in answers] == ["Redis did not answer in time."] * 2
         assert await batch.execute("ECHO", "c") == b"c"
+
+
+async def test_nothing_connects_once_the_client_is_closed(server: RedisServer) -> None:
+    settings = RedisSettings.model_validate({"url": server.url, "limiter_timeout_seconds": 10})
+    async with open_redis(settings) as clients:
+        batch = RedisBatch.of(clients.limiter)
+        await batch.execute("ECHO", "a")
+        waiting = asyncio.create_task(batch.execute("BLPOP", "nothing", 0))
+        await asyncio.sleep(0.05)
+        held_back = asyncio.create_task(batch.execute("ECHO", "b"))
+        await asyncio.sleep(0.05)
+    later = batch.execute("ECHO", "c")
+    answers = await asyncio.gather(waiting, held_back, later, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RedisConnectionError] * 3
+    assert not [
+        connection
+        for connection in clients.limiter.connection_pool._get_in_use_connections()
+        if connection.is_connected
+    ]
 
 
 async def test_error_reaches_the_caller_who_made_it_alone(redis: Redis) -> None:
