@@ -32,8 +32,9 @@ _BATCH = 500
 _KEYS = (OPEN_CALL_LAPSES, OPEN_CALL_EVENTS, USAGE_STREAM)
 
 # KEYS: lapses by id, events by id, the queue. ARGV: the queue's length, its two fields, then of each event its id, the
-# event and its cause, which may be empty.
+# event and its cause, which may be empty. Answers how many old events the queue had no room for.
 _APPEND = """
+local length = redis.call('XLEN', KEYS[3])
 for at = 4, #ARGV, 3 do
   local fields = { ARGV[2], ARGV[at + 1] }
   if ARGV[at + 2] ~= '' then
@@ -42,7 +43,9 @@ for at = 4, #ARGV, 3 do
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], '*', unpack(fields))
   redis.call('HDEL', KEYS[2], ARGV[at])
   redis.call('ZREM', KEYS[1], ARGV[at])
+  length = length + 1
 end
+return length - redis.call('XLEN', KEYS[3])
 """
 
 
@@ -130,7 +133,9 @@ class UsageLog:
             await self._filled.wait()
             try:
                 await self._write_batch()
-            except (RedisError, OSError) as error:
+            except Exception as error:
+                if not isinstance(error, RedisError | OSError):
+                    logger.exception("unforeseen error: usage events cannot be written")
                 self._note_failure(error)
                 await asyncio.sleep(self._retry_seconds)
             else:
@@ -141,12 +146,15 @@ class UsageLog:
         batch = list(islice(self._waiting, _BATCH))
         try:
             told = [part for entry in batch for part in (entry.event_id, entry.data, entry.cause)]
-            await self._append(_KEYS, [MAX_STREAM_LENGTH, EVENT_FIELD, CAUSE_FIELD, *told])
+            trimmed = await self._append(_KEYS, [MAX_STREAM_LENGTH, EVENT_FIELD, CAUSE_FIELD, *told])
             self.calls.ended([entry.event_id for entry in batch])
             for _ in batch:
                 self._waiting.popleft()
             if not self._waiting:
                 self._filled.clear()
+            if trimmed:
+                logger.error("usage events are lost", extra={"why": "the stream is full", "usage_events": trimmed})
+                self._metrics.usage_events_lost.inc(trimmed)
         finally:
             for entry in batch:
                 entry.attempted.set()

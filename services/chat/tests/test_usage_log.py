@@ -13,6 +13,7 @@ from rostra_chat.metrics import ChatMetrics
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.ports import free_port
 from rostra_kit.testing.redis_server import RedisServer, fakeredis_command
+from rostra_kit.usage_queue import USAGE_STREAM
 from services.chat.tests.conftest import open_calls
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
@@ -106,3 +107,33 @@ async def test_full_queue_loses_the_newest_and_says_so(
             await log.append(event(number))
         assert len(log) == 2
         assert registry.get_sample_value("rostra_chat_usage_events_lost_total") == 1
+
+
+async def test_event_that_the_stream_had_no_room_for_is_said_to_be_lost(
+    redis: Redis, metrics: ChatMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rostra_chat.usage_log.MAX_STREAM_LENGTH", 100)
+    async with UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics) as log:
+        await asyncio.gather(*(log.append(event(number)) for number in range(1000)))
+    kept = await redis.xlen(USAGE_STREAM)
+    assert kept < 1000
+    assert registry.get_sample_value("rostra_chat_usage_events_lost_total") == 1000 - kept
+
+
+async def test_unforeseen_error_does_not_end_the_writing(
+    redis: Redis, metrics: ChatMetrics, read_usage_events: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, retry_seconds=0.01) as log:
+        append = log._append
+
+        async def break_once(*_args: object) -> int:
+            monkeypatch.setattr(log, "_append", append)
+            raise RuntimeError("Nobody foresaw this.")
+
+        monkeypatch.setattr(log, "_append", break_once)
+        async with asyncio.timeout(5):
+            await log.append(event(1))
+            await log.append(event(2))
+            while log:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
+    assert await read_usage_events() == [event(1), event(2)]

@@ -99,6 +99,10 @@ class LogWriter:
         except (RedisError, OSError) as error:
             self._note_failure(error)
             return False
+        except Exception as error:  # whatever it is, events wait
+            logger.exception("unforeseen error: events of responses cannot be written")
+            self._note_failure(error)
+            return False
         self._down_since = None
         self._metrics.log_writes.inc()
         for (run_log, _), length in zip(pairs, lengths, strict=True):

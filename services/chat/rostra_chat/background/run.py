@@ -235,13 +235,15 @@ class BackgroundRun:
 
     async def _store(self, response: dict[str, Any]) -> dict[str, Any] | None:
         """Store the end however long it takes, and return it; `None` where it is not for this attempt to end it."""
-        while self._why in (None, Stop.CANCELLED):
+        while self._why is not Stop.LOST:
             try:
                 await self._queue.finish(response, self.job.lease)
             except (LeaseLost, NotFoundError):
                 return None
             except (UnavailableError, DeadlineExceededError) as error:
                 logger.warning("the end of a response is not stored yet: %s", error)
+                if self._why is Stop.HANDED_OVER:  # the process has no time left, and another one makes the rest again
+                    return None
                 await self._pause()
             except AppError as error:
                 if response["status"] == "failed":

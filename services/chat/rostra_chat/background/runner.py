@@ -127,6 +127,9 @@ class Runner:
                 logger.warning("the queue of background responses does not answer: %s", error)
             self._is_queue_away = True
             return False
+        except Exception:  # whatever it is, the next look may succeed
+            logger.exception("unforeseen error: nothing can be claimed")
+            return False
         self._note_answer(now)
         if job is not None:
             causes = await self._causes.recall(job.lease.response_id)
@@ -180,6 +183,10 @@ class Runner:
             )
         except AppError as error:
             logger.warning("leases cannot be renewed: %s", error)
+            self._is_queue_away = True
+            return
+        except Exception:  # whatever it is, the next look may succeed
+            logger.exception("unforeseen error: leases cannot be renewed")
             self._is_queue_away = True
             return
         self._note_answer(now)

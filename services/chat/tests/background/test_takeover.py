@@ -6,6 +6,7 @@ import pytest
 
 from rostra_chat.continuation import INSTRUCTION
 from rostra_kit.errors import InternalError
+from services.chat.tests.background.conftest import FAST
 
 
 async def begun(bench, replica, model="words-20", *, at=8, **body):
@@ -273,3 +274,55 @@ async def test_failure_of_the_provider_is_the_end(bench):
     assert (response["status"], response["error"]["code"]) == ("failed", "server_error")
     bench.assert_sound(frames, response)
     assert bench.meter.ends == ["GIVEN BACK"]
+
+
+async def test_whole_answer_is_stored_by_the_runner_that_is_told_to_end_while_it_settles(bench, monkeypatch):
+    first = await bench.start()
+    settling, go_on = asyncio.Event(), asyncio.Event()
+    reserve = bench.meter.reserve
+
+    async def reserve_slowly_settled(**wanted):
+        charge = await reserve(**wanted)
+        settle = charge.settle
+
+        async def settle_slowly(*args, **options):
+            settling.set()
+            await go_on.wait()
+            await settle(*args, **options)
+
+        monkeypatch.setattr(charge, "settle", settle_slowly)
+        return charge
+
+    monkeypatch.setattr(bench.meter, "reserve", reserve_slowly_settled)
+    response_id = await bench.create(first)
+    async with asyncio.timeout(5):
+        await settling.wait()
+        draining = asyncio.create_task(first.drain())
+        await asyncio.sleep(0.05)
+        go_on.set()
+        await draining
+    assert bench.queue.finished == [(response_id, "completed", 1)]
+    assert len(bench.model.bodies) == 1
+
+
+@pytest.mark.parametrize("method", ["claim", "renew"])
+async def test_unforeseen_error_of_the_queue_ends_no_loop(bench, monkeypatch, method):
+    replica = await bench.start()
+    real, broken = getattr(bench.queue, method), asyncio.Event()
+
+    async def break_once(*args, **options):
+        if not broken.is_set():
+            broken.set()
+            raise RuntimeError("Nobody foresaw this.")
+        return await real(*args, **options)
+
+    monkeypatch.setattr(bench.queue, method, break_once)
+    bench.model.hold_at = 8
+    response_id = await bench.create(replica)
+    async with asyncio.timeout(5):
+        await broken.wait()
+        await bench.model.held.wait()
+        await asyncio.sleep(3 * FAST.lease_seconds)  # so that it would be taken over if nobody renewed its lease
+    release(bench)
+    assert (await bench.ended(response_id))["status"] == "completed"
+    assert bench.queue.finished == [(response_id, "completed", 1)]
