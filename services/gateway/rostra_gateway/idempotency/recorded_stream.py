@@ -1,5 +1,7 @@
 """Streams whose answer is kept under a key: their bytes are recorded as they pass."""
 
+import asyncio
+
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -8,7 +10,7 @@ from rostra_gateway.idempotency.claim import Claim, answer_of
 
 
 class RecordedStream(Response):
-    """An event stream that is kept when it is whole. Where it broke, or the client left, the key is free again."""
+    """An event stream that is kept when it is whole, also where its client left. Where it broke, the key is free."""
 
     def __init__(self, stream: EventStream, claim: Claim) -> None:
         super().__init__()
@@ -17,7 +19,7 @@ class RecordedStream(Response):
         self._recorded = bytearray()
         self._kept = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Write the stream."""
 
         async def send_recorded(message: Message) -> None:
@@ -26,7 +28,8 @@ class RecordedStream(Response):
 
         try:
             async with self._claim.held():
-                await self._stream(scope, receive, send_recorded)
+                # Whoever named the request may come back for its answer.
+                await self._stream(scope, _never_leaving, send_recorded)
         finally:
             if not self._kept:
                 await self._claim.release()
@@ -42,3 +45,8 @@ class RecordedStream(Response):
             # Before the client sees the end, so that it finds the answer when it asks again.
             await self._claim.keep(answer_of(self._stream, body=bytes(self._recorded)))
             self._kept = True
+
+
+async def _never_leaving() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
