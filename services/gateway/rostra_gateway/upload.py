@@ -1,5 +1,6 @@
 """Bodies that are read as they arrive, because they are larger than a request may be in memory."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ class Upload:
     def __init__(self, request: Request) -> None:
         self._arriving = request.stream()
         self._peeked: list[bytes] = []
+        self._hash = hashlib.sha256()
 
     async def peek(self) -> bytes:
         """Return the first 64 KiB, or the whole body where that is shorter."""
@@ -39,17 +41,29 @@ class Upload:
             ClientDisconnect: The client left before it was whole.
         """
         while self._peeked:
-            yield self._peeked.pop(0)
-        async for piece in self._arriving:
+            piece = self._peeked.pop(0)
+            self._hash.update(piece)
             yield piece
+        async for piece in self._arriving:
+            self._hash.update(piece)
+            yield piece
+
+    async def digest(self) -> str:
+        """Return a digest of the whole body, after reading what nobody has read of it."""
+        async for _ in self.pieces():
+            pass
+        return self._hash.hexdigest()
 
 
 class UploadRoute(IdempotentRoute):
     """A route whose bodies are uploads, with bounds of their own.
 
-    A key is looked up when a body's first 64 KiB are there: these, and the length that is announced, tell whether it is
-    the same request again.
+    A key is looked up when a body's first 64 KiB are there. If these, and the length that is announced, are those of a
+    request before, the rest is read, and compared by its digest, before that one's answer is given. Refusals are not
+    kept: they come before the body is whole.
     """
+
+    keeps_refusals = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what handles a request."""
@@ -65,6 +79,10 @@ class UploadRoute(IdempotentRoute):
     async def told(self, request: Request) -> bytes:
         """Return what tells uploads apart."""
         return request.headers.get("content-length", "").encode() + b"\n" + await upload_of(request).peek()
+
+    async def digest(self, request: Request) -> str:
+        """Return a digest of the whole upload."""
+        return await upload_of(request).digest()
 
     async def patient(self, request: Request) -> Request:
         """Return the request: once its body is there, nobody asks whether the client still is."""

@@ -267,6 +267,28 @@ async def test_import_repeated_under_its_key_runs_once(client: httpx.AsyncClient
     assert other.json()["error"]["code"] == "idempotency_key_reused"
 
 
+async def test_another_import_under_the_same_key_is_refused_however_alike_it_begins(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    key = {"idempotency-key": str(uuid4())}
+    one, other = ([export("x" * 100_000, title="same"), export("b", title=title)] for title in ("one", "two"))
+    assert (await send(client, one, **key)).status_code == 200
+    refused = await send(client, other, **key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "idempotency_key_reused")
+    assert len(stored(services)) == 2
+
+
+async def test_refused_import_under_its_key_may_be_mended(client: httpx.AsyncClient, services: Services) -> None:
+    key = {"idempotency-key": str(uuid4())}
+    long = json.dumps([export("x" * 100_000)])
+    wrong = await client.post(PATH, content=long[:-1] + "!", headers={"content-type": "application/json"} | key)
+    assert wrong.status_code == 400
+    assert (
+        await client.post(PATH, content=long, headers={"content-type": "application/json"} | key)
+    ).status_code == 200
+    assert len(stored(services)) == 1
+
+
 async def test_import_that_failed_under_its_key_may_run_again(client: httpx.AsyncClient, services: Services) -> None:
     key = {"idempotency-key": str(uuid4())}
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from starlette.responses import Response
 
@@ -49,13 +50,13 @@ class Claim:
         finally:
             await cancel(renewing)
 
-    async def settle(self, response: Response) -> None:
-        """Keep an answer, unless asking again may help."""
+    async def settle(self, response: Response, *, digest: str = "") -> None:
+        """Keep an answer, unless asking again may help; `digest` is of the body that it answers."""
         succeeded = response.status_code < 400
         if response.status_code >= 500 or response.status_code in _PASSING or (self._is_secret and not succeeded):
             await self.release()
         else:
-            await self.keep(answer_of(response, body=bytes(response.body)))
+            await self.keep(replace(answer_of(response, body=bytes(response.body)), digest=digest))
 
     async def keep(self, answer: Answer) -> None:
         """Keep an answer, also while being cancelled; of one that is secret or too large, that it was."""

@@ -43,6 +43,7 @@ class IdempotentRoute(APIRoute):
     """A route whose POST runs once for a key of a caller. The caller is authenticated before the key is looked at."""
 
     is_secret: ClassVar[bool] = False
+    keeps_refusals: ClassVar[bool] = True
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if "POST" in (options.get("methods") or ()):
@@ -88,6 +89,8 @@ class IdempotentRoute(APIRoute):
             return await self._run(request, handler, claim)
         if isinstance(found, Standing):
             raise _refusal(found)
+        if await self.digest(request) != found.digest:
+            raise _refusal(Standing.REUSED)
         response = Response(found.body, found.status, dict(found.headers))
         if found.response_id:
             exchange_of(request.scope).followed_response_id = found.response_id
@@ -119,6 +122,10 @@ class IdempotentRoute(APIRoute):
         """Return what the body tells about which request it is."""
         return b"" if self.is_secret else await request.body()
 
+    async def digest(self, _request: Request) -> str:
+        """Return a digest of the whole body, if `told` does not tell all of it."""
+        return ""
+
     async def patient(self, request: Request) -> Request:
         """Return the request as one whose client never leaves: it may come back for the answer."""
         # What a stranger sends is not read before it is counted.
@@ -132,7 +139,7 @@ class IdempotentRoute(APIRoute):
         except BaseException as error:
             if exchange.followed_response_id:
                 await claim.keep(Answer(response_id=exchange.followed_response_id))
-            elif isinstance(error, AppError):
+            elif isinstance(error, AppError) and self.keeps_refusals:
                 await claim.settle(problem(error))
             else:
                 await claim.release()
@@ -142,7 +149,7 @@ class IdempotentRoute(APIRoute):
         elif isinstance(response, EventStream):
             return RecordedStream(response, claim)
         else:
-            await claim.settle(response)
+            await claim.settle(response, digest=await self.digest(request))
         return response
 
 

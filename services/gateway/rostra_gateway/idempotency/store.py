@@ -36,23 +36,25 @@ class Answer:
         headers: Those that the route gave it.
         body: Its bytes.
         response_id: In place of all these, the background response whose events it is.
+        digest: Of the whole body that it answers, where the fingerprint tells of its beginning alone.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     response_id: str = ""
+    digest: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the answer as it is kept."""
-        return orjson.dumps([self.status, dict(self.headers), self.response_id]) + b"\n" + self.body
+        return orjson.dumps([self.status, dict(self.headers), self.response_id, self.digest]) + b"\n" + self.body
 
     @classmethod
     def from_bytes(cls, kept: bytes) -> Self:
         """Return an answer that was kept."""
         head, _, body = kept.partition(b"\n")
-        status, headers, response_id = orjson.loads(head)
-        return cls(status=status, headers=headers, body=body, response_id=response_id)
+        status, headers, response_id, *digest = orjson.loads(head)  # older releases keep no digest
+        return cls(status=status, headers=headers, body=body, response_id=response_id, digest="".join(digest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
