@@ -95,11 +95,11 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 	@$(PYTHON) tests/load/telemetry_cost.py
 	@$(PYTHON) tests/load/conversation_length.py
 	@$(PYTHON) tests/load/grpc_cost.py
-	@$(PYTHON) tests/load/ceiling.py
+	@PYTHONPATH=observability $(PYTHON) tests/load/ceiling.py
 
-bench: ## Compare with LiteLLM and Portkey, and write docs/performance.md (hack/install-peers gets them; ~6 minutes)
+bench: ## Compare with peers that hack/install-peers has put here, and write docs/performance.md (~12 minutes)
 	@hack/setup dev
-	@$(PYTHON) tests/load/bench.py --write
+	@PYTHONPATH=observability $(PYTHON) tests/load/bench.py --write
 
 soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
 	@hack/setup dev

@@ -3,7 +3,7 @@
     python bench_caller.py http://127.0.0.1:8080/v1/chat/completions --callers 64 --seconds 5 --stream < headers.json
 
 The request is written once and sent again and again. Times are in milliseconds: `total` is a whole call, `first` the
-time to the first byte of a body, `gap` that between two reads with tokens in them.
+time to the first byte of a body, `gap` that between two reads with tokens in them, a stall one of over a second.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _STATUS_AT = len(b"HTTP/1.1 ")
-STALL_SECONDS = 1.0
 _TOKEN = b'"content":" token"'
+_STALL_SECONDS = 1.0
 
 
 class Seen:
@@ -144,7 +144,7 @@ def _summary(seen: Seen, elapsed: float) -> dict[str, object]:
         "total": _percentiles(seen.total),
         "first": _percentiles(seen.first),
         "gap": _percentiles(seen.gap),
-        "stalls": sum(gap > STALL_SECONDS for gap in seen.gap),
+        "stalls": sum(gap > _STALL_SECONDS for gap in seen.gap),
     }
 
 

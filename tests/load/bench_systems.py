@@ -1,6 +1,8 @@
 """The systems that `make bench` compares: how each is started, and what it does for a request."""
 
 import asyncio
+import importlib.metadata
+import json
 import os
 import secrets
 import signal
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from bench_loads import BODY, STORED_BODY, Load
 from bench_provider import MODELS
 
 from rostra_stack.config import StackConfig
@@ -23,7 +26,6 @@ from rostra_stack.stack import Stack
 CACHE = Path(os.environ.get("ROSTRA_BENCH_CACHE", Path.home() / ".cache" / "rostra" / "bench"))
 UNLIMITED = 1_000_000_000
 START_SECONDS = 180.0
-BODY = {"model": "bench-50-0", "messages": [{"role": "user", "content": "Say something about the Roman forum."}]}
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Running:
     """A system that takes requests.
 
     Attributes:
+        url: Where it takes chat completions; empty when it is not asked for any.
+        responses_url: Where it takes responses; likewise.
         processes: Its processes by name.
     """
 
@@ -39,6 +43,12 @@ class Running:
     headers: Mapping[str, str]
     start_seconds: float
     processes: Callable[[], dict[str, int]] = field(default=dict)
+    responses_url: str = ""
+    version: str = ""
+
+    def url_of(self, load: Load) -> str:
+        """Return where it takes what a load asks for; empty when it is not asked for that."""
+        return self.responses_url if load.stored else self.url
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that its processes have had."""
@@ -52,14 +62,8 @@ class Running:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has had, to the nanosecond where the kernel counts it so."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            total += int((task / "schedstat").read_text().split()[0])
-        except FileNotFoundError:  # a thread that has just ended
-            continue
-    return total / 1e9
+    """Return the CPU time that a process has had, threads that have ended included, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | 2)  # which is what Linux' clock_getcpuclockid makes of it
 
 
 def pin(pid: int, core: int) -> None:
@@ -85,7 +89,9 @@ async def rostra(provider: str, folder: Path, core: int) -> AsyncIterator[Runnin
         url = stack.gateway_urls[0]
         headers = {"authorization": f"Bearer {await local_api_key(url, folder)}"}
         processes = {name: child.pid for name, child in stack.children.items()}
-        yield Running("Rostra", f"{url}/v1/chat/completions", headers, started, lambda: processes)
+        yield Running(
+            "Rostra", f"{url}/v1/chat/completions", headers, started, lambda: processes, f"{url}/v1/responses"
+        )
 
 
 @asynccontextmanager
@@ -101,8 +107,11 @@ async def litellm(provider: str, folder: Path, core: int) -> AsyncIterator[Runni
     port = _free_port()
     command = [CACHE / "litellm/venv/bin/litellm", "--config", config, "--port", str(port), "--num_workers", "1"]
     environment = {"LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    async with _process("LiteLLM", command, port, {"authorization": f"Bearer {key}"}, environment, core) as running:
-        yield running
+    headers = {"authorization": f"Bearer {key}"}
+    async with _process(command, environment, core) as process:
+        url = f"http://127.0.0.1:{port}/v1/chat/completions"
+        started = await _until_answers(url, headers, BODY)
+        yield Running("LiteLLM", url, headers, started, process, version=_installed("litellm"))
 
 
 @asynccontextmanager
@@ -118,15 +127,33 @@ async def portkey(provider: str, _folder: Path, core: int) -> AsyncIterator[Runn
     }
     # It asks hosts of the own network only where it is told that they are meant.
     environment = {"TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost", "NODE_ENV": "production"}
-    async with _process("Portkey", command, port, headers, environment, core) as running:
-        yield running
+    async with _process(command, environment, core) as process:
+        url = f"http://127.0.0.1:{port}/v1/chat/completions"
+        started = await _until_answers(url, headers, BODY)
+        version = json.loads((package / "package.json").read_text())["version"]
+        yield Running("Portkey", url, headers, started, process, version=version)
+
+
+@asynccontextmanager
+async def llama_stack(provider: str, folder: Path, core: int) -> AsyncIterator[Running]:
+    """Run Llama Stack with its agents and their store of responses, without authentication, safety and telemetry."""
+    port = _free_port()
+    config = Path(__file__).with_name("llama-stack.yaml")
+    python = CACHE / "llama-stack/venv/bin/python"
+    command = [python, "-m", "llama_stack.distribution.server.server", "--config", config, "--port", str(port)]
+    environment = {"BENCH_PROVIDER": provider, "BENCH_FOLDER": str(folder)}
+    environment |= {"HOME": str(folder), "LLAMA_STACK_LOGGING": "all=error"}
+    async with _process(command, environment, core) as process:
+        url = f"http://127.0.0.1:{port}/v1/openai/v1/responses"
+        started = await _until_answers(url, {}, STORED_BODY)
+        yield Running("Llama Stack", "", {}, started, process, url, _installed("llama-stack"))
 
 
 @asynccontextmanager
 async def _process(
-    name: str, command: list[object], port: int, headers: Mapping[str, str], environment: Mapping[str, str], core: int
-) -> AsyncIterator[Running]:
-    began = time.monotonic()
+    command: list[object], environment: Mapping[str, str], core: int
+) -> AsyncIterator[Callable[[], dict[str, int]]]:
+    """Run a command on one core; yield what returns its processes."""
     process = subprocess.Popen(  # noqa: ASYNC220 - once, before anything is measured
         ["taskset", "-c", str(core), *map(str, command)],
         env={**os.environ, **environment},
@@ -135,20 +162,19 @@ async def _process(
         start_new_session=True,
     )
     try:
-        url = f"http://127.0.0.1:{port}/v1/chat/completions"
-        started = await _until_answers(url, headers, began)
-        yield Running(name, url, headers, started, lambda: _family(process.pid))
+        yield lambda: _family(process.pid)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 
-async def _until_answers(url: str, headers: Mapping[str, str], began: float) -> float:
-    """Return after how many seconds a system answered its first request."""
+async def _until_answers(url: str, headers: Mapping[str, str], body: Mapping[str, object]) -> float:
+    """Return after how many seconds a system that was just started answered its first request."""
+    began = time.monotonic()
     async with aiohttp.ClientSession(headers=headers) as http:
         while True:
             try:
-                async with http.post(url, json=BODY) as answer:
+                async with http.post(url, json=body) as answer:
                     text = await answer.text()
                     if answer.status == 200:
                         return time.monotonic() - began
@@ -165,6 +191,12 @@ def _family(pid: int) -> dict[str, int]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found |= _family(int(child))
     return found
+
+
+def _installed(package: str) -> str:
+    """Return the version of a package in the environment that is named after it."""
+    site = next((CACHE / package / "venv/lib").glob("python*/site-packages"))
+    return next(iter(importlib.metadata.distributions(name=package, path=[str(site)]))).version
 
 
 def _free_port() -> int:

@@ -1,6 +1,7 @@
 """What a process of this machine uses, as Linux tells it."""
 
 import os
+import time
 from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -12,9 +13,8 @@ def resident_bytes(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process's threads have had, finer than the 10 ms of `/proc/PID/stat`."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    """Return the CPU time that a process has had, threads that have ended included, finer than `/proc/PID/stat`."""
+    return time.clock_gettime(~pid << 3 | 2)  # which is what Linux' clock_getcpuclockid makes of it
 
 
 def open_sockets(pid: int) -> int:
