@@ -24,7 +24,8 @@ from prometheus_client import CollectorRegistry
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
 
-from bench import LOADS, ask  # noqa: E402
+from bench import ask  # noqa: E402
+from bench_loads import BURST, MANY, ONE, PACED  # noqa: E402
 from bench_systems import cpu_seconds, pin  # noqa: E402
 
 import rostra_kit.client  # noqa: E402
