@@ -36,7 +36,8 @@ _SCALE = 0.25
 _LOAD_BALANCER_SECONDS = 5
 _CALLERS, _LEAST_CALLS = 12, 1000
 _UNLIMITED = 1_000_000_000
-_WORDS = " ".join(f"word-{number}" for number in range(20))
+# Short answers end before a pod is told to end; every sixth caller's last until it drains.
+_WORDS, _LONG = (" ".join(f"word-{number}" for number in range(words)) for words in (20, 400))
 
 
 class Load:
@@ -64,6 +65,7 @@ class Load:
 
     async def _call_on(self, number: int) -> None:
         kinds = [self._completion, self._completion_stream, self._response, self._response_stream]
+        words = _LONG if number % 6 == 0 else _WORDS
         for turn in itertools.count(number):
             if self.ending:
                 return
@@ -71,7 +73,7 @@ class Load:
             name = call.__name__.strip("_")
             http, started = self._client(), time.monotonic()
             try:
-                wrong = await call(http)
+                wrong = await call(http, words)
             except httpx.TransportError as error:
                 wrong = repr(error)
             self.calls[name] += 1
@@ -88,27 +90,31 @@ class Load:
             self._clients[url] = httpx.AsyncClient(base_url=url, headers=self._key, timeout=30)
         return self._clients[url]
 
-    async def _completion(self, http: httpx.AsyncClient) -> str:
+    async def _completion(self, http: httpx.AsyncClient, _words: str) -> str:
         return await self._whole(http, "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]})
 
-    async def _response(self, http: httpx.AsyncClient) -> str:
+    async def _response(self, http: httpx.AsyncClient, _words: str) -> str:
         return await self._whole(http, "/v1/responses", {"input": "Hi"})
 
-    async def _completion_stream(self, http: httpx.AsyncClient) -> str:
-        body: dict[str, object] = {"messages": [{"role": "user", "content": _WORDS}]}
-        return await self._stream(http, "/v1/chat/completions", body, "data: [DONE]")
+    async def _completion_stream(self, http: httpx.AsyncClient, words: str) -> str:
+        body: dict[str, object] = {"messages": [{"role": "user", "content": words}]}
+        return await self._stream(http, "/v1/chat/completions", body, words=words, last="data: [DONE]")
 
-    async def _response_stream(self, http: httpx.AsyncClient) -> str:
-        return await self._stream(http, "/v1/responses", {"input": _WORDS}, "event: response.completed")
+    async def _response_stream(self, http: httpx.AsyncClient, words: str) -> str:
+        return await self._stream(
+            http, "/v1/responses", {"input": words}, words=words, last="event: response.completed"
+        )
 
     async def _whole(self, http: httpx.AsyncClient, path: str, body: dict[str, object]) -> str:
         answer = await http.post(path, json={"model": "echo", **body})
         return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
 
-    async def _stream(self, http: httpx.AsyncClient, path: str, body: dict[str, object], last: str) -> str:
+    async def _stream(
+        self, http: httpx.AsyncClient, path: str, body: dict[str, object], *, words: str, last: str
+    ) -> str:
         async with http.stream("POST", path, json={"model": "echo", "stream": True, **body}) as answer:
             text = (await answer.aread()).decode()
-        is_whole = answer.status_code == 200 and last in text and "word-19" in text
+        is_whole = answer.status_code == 200 and last in text and words.rpartition(" ")[2] in text
         return "" if is_whole else f"{answer.status_code} …{text[-300:]}"
 
 

@@ -50,7 +50,7 @@ async def has_all(receiver: TraceReceiver) -> bool:
 async def collector(receiver: TraceReceiver, folder: Path) -> AsyncIterator[str]:
     """Run the collector as it is configured, but for its ports and its patience."""
     program = monitoring_program("otelcol-contrib", "otelcol")
-    text = (SOURCES / "collector/config.yaml").read_text().replace("decision_wait: 30s", "decision_wait: 2s")
+    text = (SOURCES / "collector/config.yaml").read_text().replace("decision_wait: 2m", "decision_wait: 2s")
     ports = {port: free_port() for port in _PORTS}
     for usual, free in ports.items():
         text = text.replace(f":{usual}\n", f":{free}\n")

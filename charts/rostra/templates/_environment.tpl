@@ -27,8 +27,8 @@
 {{/* What one component alone is told by the chart. */}}
 {{- define "rostra.ownEnvironment" -}}
 {{- $root := .ctx.Values -}}
-{{- if and (eq .component "gateway") $root.ingress.enabled (not (hasKey (default dict $root.gateway.settings.request) "trustedProxies")) }}
-- {name: ROSTRA_GATEWAY_REQUEST__TRUSTED_PROXIES, value: {{ ternary "2" "1" $root.ingress.alb.cloudFront | quote }}}
+{{- if and (eq .component "gateway") (or $root.ingress.enabled $root.gatewayApi.enabled) (not (hasKey (default dict $root.gateway.settings.request) "trustedProxies")) }}
+- {name: ROSTRA_GATEWAY_REQUEST__TRUSTED_PROXIES, value: {{ ternary "2" "1" (and $root.ingress.enabled $root.ingress.alb.cloudFront) | quote }}}
 {{- end }}
 {{- if and (eq .component "gateway") (not $root.gateway.settings.publicUrl) }}
 {{- with include "rostra.publicUrl" .ctx }}

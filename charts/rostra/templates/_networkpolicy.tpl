@@ -44,13 +44,7 @@ spec:
     {{- end }}
   egress:
     {{- include "rostra.dnsEgress" .ctx | nindent 4 }}
-    {{- if and .ctx.Values.istio.enabled (eq .ctx.Values.istio.mode "sidecar") }}
-    # istiod, from the sidecar
-    - ports:
-        - {port: 15012, protocol: TCP}
-      to:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: istio-system}}
-    {{- end }}
+    {{- include "rostra.istiodEgress" .ctx | nindent 4 }}
     {{- range $it.calls }}
     # {{ . }}
     - ports:
@@ -108,4 +102,15 @@ spec:
     - {port: 53, protocol: TCP}
   to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+{{- end -}}
+
+{{/* What a sidecar needs of the mesh. */}}
+{{- define "rostra.istiodEgress" -}}
+{{- if and .Values.istio.enabled (eq .Values.istio.mode "sidecar") -}}
+# istiod, from the sidecar
+- ports:
+    - {port: 15012, protocol: TCP}
+  to:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: istio-system}}
+{{- end }}
 {{- end -}}

@@ -25,7 +25,7 @@ KUBERNETES = Board(
                     description="Wanted, and not available.",
                     queries=[
                         Query(
-                            'kube_deployment_spec_replicas{@, deployment=~".*rostra-(gateway|chat|history|user)"} '
+                            'kube_deployment_spec_replicas{@, deployment=~".*rostra.*-(gateway|chat|history|user)"} '
                             "- on (namespace, deployment) kube_deployment_status_replicas_available",
                             "{{deployment}}",
                         )
@@ -99,7 +99,7 @@ KUBERNETES = Board(
                     queries=[
                         Query(
                             "kube_horizontalpodautoscaler_status_current_replicas"
-                            '{@, horizontalpodautoscaler=~".*rostra-(gateway|chat|history|user)"} '
+                            '{@, horizontalpodautoscaler=~".*rostra.*-(gateway|chat|history|user)"} '
                             "/ on (namespace, horizontalpodautoscaler) kube_horizontalpodautoscaler_spec_max_replicas",
                             "{{horizontalpodautoscaler}}",
                         )
@@ -113,7 +113,10 @@ KUBERNETES = Board(
                     title="Failed Jobs",
                     description="The migration of a release.",
                     queries=[
-                        Query('max by (job_name) (kube_job_status_failed{@, job_name=~".*rostra.*"})', "{{job_name}}"),
+                        Query(
+                            'max by (job_name) (kube_job_failed{@, condition="true", job_name=~".*rostra.*"})',
+                            "{{job_name}}",
+                        ),
                     ],
                     red_above=1,
                     alerts=["RostraJobFailed"],

@@ -21,6 +21,8 @@ def access_fields(method: str, route: str, exchange: Exchange, seconds: float) -
     }
     if exchange.first_byte_seconds is not None:
         fields["first_byte_seconds"] = round(exchange.first_byte_seconds, 4)
+    if exchange.broken:
+        fields["broken"] = exchange.broken
     return fields | exchange.facts
 
 
@@ -37,7 +39,7 @@ def finish_span(span: trace.Span, method: str, route: str, exchange: Exchange) -
         "gen_ai.request.model": _model(exchange),
     }
     span.set_attributes({name: value for name, value in attributes.items() if value != ""})
-    if exchange.status >= 500:
+    if exchange.status >= 500 or exchange.broken:
         span.set_status(trace.StatusCode.ERROR)
     span.end()
 

@@ -104,6 +104,7 @@ def new_app(edge: Edge) -> FastAPI:
             (responses.router, responses.create_response),
         ),
     )
+    edge.metrics.begin([chat_completions.router.prefix, responses.router.prefix])
     app.add_middleware(EdgeMiddleware, settings=edge.settings, metrics=edge.metrics)
     install_exception_handlers(app)
     install_openapi(app)

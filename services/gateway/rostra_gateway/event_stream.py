@@ -115,7 +115,8 @@ class EventStream(Response):
 
     async def _send_error(self, error: AppError, send: Send) -> None:
         self.broken = True
-        self._metrics.broken_streams.labels(reason_name(error.reason).lower()).inc()
+        self._exchange.broken = reason_name(error.reason).lower()
+        self._metrics.broken_streams.labels(self._exchange.broken).inc()
         await send({"type": "http.response.body", "body": self._error_frame(error, self._last), "more_body": True})
 
     async def _send_heartbeats(self, send: Send) -> None:

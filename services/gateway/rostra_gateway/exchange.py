@@ -20,6 +20,7 @@ class Exchange:
         traceparent: Names the server's span to the client; empty without a trace.
         key_id: The API key's id, if the caller showed one.
         is_stream: Whether the answer is a stream of events, which may begin before chat has accepted the request.
+        broken: Why a stream ended with an error event; empty when it did not.
         first_byte_seconds: Time to the first event of a stream; `None` while there is none.
         facts: What the services behind found out.
         followed_response_id: The background response whose events are the answer, once there is one.
@@ -34,6 +35,7 @@ class Exchange:
     model: str = ""
     status: int = 0
     is_stream: bool = False
+    broken: str = ""
     first_byte_seconds: float | None = None
     facts: Facts = field(default_factory=dict)
     followed_response_id: str = ""

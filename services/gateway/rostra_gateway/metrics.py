@@ -1,11 +1,17 @@
 """The gateway's metrics."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_kit.telemetry.trace_context import exemplar
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _MAX_USERS_SEEN = 100_000
+FILE = "file"
+"""The reason of broken streams that stands for files that broke off."""
+_FAILURES = ("500", "502", "503", "504")
 METHODS = {"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"}
 
 
@@ -45,8 +51,7 @@ class GatewayMetrics:
             registry=registry,
         )
         self.refusals = Counter("rostra_gateway_refusals", "Requests refused by a limit.", ["limit"], registry=registry)
-        # Prometheus sees no increase in a series that begins with its first event.
-        self.refusals.labels("under_way")
+        self.refusals.labels("under_way")  # see `begin`
         self.limiter_fallbacks = Counter(
             "rostra_gateway_limiter_fallbacks", "Limits checked by this pod alone, without Redis.", registry=registry
         )
@@ -63,6 +68,17 @@ class GatewayMetrics:
             registry=registry,
         )
         self.users_seen: set[str] = set()
+
+    def begin(self, routes: Iterable[str]) -> None:
+        """Begin at zero what may go wrong with the POSTs of some routes, and with streams.
+
+        Prometheus sees no increase in a series that begins with its first event, and failures often come all at once.
+        """
+        for route in routes:
+            for status in _FAILURES:
+                self._requests.labels(route, "POST", status)
+        for reason in (*map(ErrorReason.Name, ErrorReason.values()), FILE):
+            self.broken_streams.labels(reason.removeprefix("ERROR_REASON_").lower())
 
     def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request; with the status 499 its client, with 0 this process, left before the answer began."""

@@ -85,8 +85,10 @@ class EdgeMiddleware:
         seconds = exchange.elapsed_seconds()
         self._metrics.see(exchange.user_id)
         self._metrics.observe(route=route, method=scope["method"], status=exchange.status, seconds=seconds)
-        if exchange.first_byte_seconds is not None:
-            self._metrics.first_byte_seconds.labels(route).observe(exchange.first_byte_seconds, exemplar())
+        if exchange.is_stream:
+            # One without any event took at least this long for its first.
+            first_byte_seconds = seconds if exchange.first_byte_seconds is None else exchange.first_byte_seconds
+            self._metrics.first_byte_seconds.labels(route).observe(first_byte_seconds, exemplar())
         if span.is_recording():
             finish_span(span, scope["method"], route, exchange)
         logger.log(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import httpx
 import pytest
@@ -112,6 +113,26 @@ async def test_broken_response_stream_ends_with_an_error_event(client: httpx.Asy
     assert (told["type"], told["sequence_number"]) == ("error", 2)
     assert (told["code"], told["message"], told["param"]) == ("stream_interrupted", "Broken.", None)
     assert told["error"] == {"message": "Broken.", "type": "server_error", "param": None, "code": "stream_interrupted"}
+
+
+async def test_stream_without_an_event_counts_as_one_whose_first_was_late(
+    client: httpx.AsyncClient, services: Services, impatient: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with client.stream("POST", CHAT, json=body(CHAT, "fails later")) as stream:
+        lines = stream.aiter_text()
+        await anext(lines)
+        services.chat.proceed.set()
+        "".join([line async for line in lines])
+    assert impatient.metric("rostra_gateway_first_byte_seconds_count", route=CHAT) == 1
+    assert impatient.metric("rostra_gateway_first_byte_seconds_bucket", route=CHAT, le="0.025") == 0
+    (line,) = [record for record in caplog.records if record.message == "request" and record.route == CHAT]
+    assert line.broken
+
+
+async def test_what_may_go_wrong_is_counted_from_zero(impatient: Gateway) -> None:
+    assert impatient.metric("rostra_gateway_requests_total", route=CHAT, method="POST", status="503") == 0
+    assert impatient.metric("rostra_gateway_broken_streams_total", reason="service_unavailable") == 0
 
 
 async def test_error_after_a_heartbeat_is_an_event(client: httpx.AsyncClient, services: Services) -> None:

@@ -208,7 +208,7 @@ async def test_file_that_breaks_off_does_not_look_whole(
     if form == "json":
         with pytest.raises(json.JSONDecodeError):
             json.loads(received)
-    assert gateway.metric("rostra_gateway_broken_streams_total", reason="service_unavailable") == 1
+    assert gateway.metric("rostra_gateway_broken_streams_total", reason="file") == 1
     assert gateway.metric("rostra_gateway_open_streams") == 0
     assert (await client.get("/v1/me")).status_code == 200
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from rostra_gateway.admission import StreamSlots
 from rostra_gateway.disconnect import while_connected
-from rostra_gateway.metrics import GatewayMetrics
+from rostra_gateway.metrics import FILE, GatewayMetrics
 from rostra_kit.errors import AppError
 from rostra_kit.status import reason_name
 
@@ -63,10 +63,10 @@ class FileStream(Response):
             async for piece in self._pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except AppError as error:
-            self._metrics.broken_streams.labels(reason_name(error.reason).lower()).inc()
+            self._metrics.broken_streams.labels(FILE).inc()
             logger.warning("a file broke off: %s", reason_name(error.reason))
         except Exception:
-            self._metrics.broken_streams.labels("internal_error").inc()
+            self._metrics.broken_streams.labels(FILE).inc()
             logger.exception("unforeseen error in a file")
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
