@@ -95,11 +95,11 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 	@$(PYTHON) tests/load/telemetry_cost.py
 	@$(PYTHON) tests/load/conversation_length.py
 	@$(PYTHON) tests/load/grpc_cost.py
-	@PYTHONPATH=observability $(PYTHON) tests/load/ceiling.py
+	@$(PYTHON) tests/load/ceiling.py
 
-bench: ## Compare with peers that hack/install-peers has put here, and write docs/performance.md (~12 minutes)
+bench: ## Compare with peers that hack/install-peers has put here, and write docs/performance.md (~13 minutes)
 	@hack/setup dev
-	@PYTHONPATH=observability $(PYTHON) tests/load/bench.py --write
+	@$(PYTHON) tests/load/bench.py --write
 
 soak: ## Run the tests under faults and the soak for ten minutes each (MINUTES=10)
 	@hack/setup dev

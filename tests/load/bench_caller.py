@@ -1,9 +1,10 @@
 """The load of `make bench`: so many callers on connections of their own, on bare asyncio protocols; prints what it saw.
 
-    python bench_caller.py http://127.0.0.1:8080/v1/chat/completions --callers 64 --seconds 5 --stream < headers.json
+    python bench_caller.py http://127.0.0.1:8080/v1/chat/completions --callers 64 --seconds 5 < request.json
 
-The request is written once and sent again and again. Times are in milliseconds: `total` is a whole call, `first` the
-time to the first byte of a body, `gap` that between two reads with tokens in them, a stall one of over a second.
+The file has the request's `headers` and `body`; it is written once and sent again and again. Times are in milliseconds:
+`total` is a whole call, `first` the time to the first byte of a body, `gap` that between two reads with tokens in them;
+a stall is a gap of more than a second.
 """
 
 import argparse

@@ -1,12 +1,15 @@
 """The pictures in what `make bench` writes: bars by system, with the range of the rounds, for light and dark pages."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench_figures import TOO_NOISY, Figures
 from bench_loads import BURST, MANY, PACED, PACED_MANY, STORED
 from bench_report import OURS, Run, without_direct
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "observability"))
 from rostra_observability.svg import Box, element, line, text
 
 _COLUMNS, _PANEL_WIDTH, _MARGIN = 2, 440, 16
