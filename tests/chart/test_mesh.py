@@ -11,7 +11,6 @@ from support.chart import COMPONENTS, component_of, least_values, of_kind, rende
     ("istio", "reads_calls"),
     [
         ({"mode": "sidecar"}, True),
-        ({"mode": "ambient", "waypoint": True}, True),
         ({"mode": "ambient"}, False),
     ],
 )
