@@ -1,4 +1,4 @@
-"""Streams come, and three of ten are left midway: memory, sockets, keys and reservations do not grow with them.
+"""Streams come, and three of ten are left midway: memory, sockets, tasks, keys and reservations do not grow with them.
 
 `ROSTRA_TEST_MINUTES=10` runs for ten minutes, with the bound on memory that holds then.
 """
@@ -19,6 +19,7 @@ from rostra_kit.usage_queue import OPEN_CALL_EVENTS, USAGE_STREAM
 from rostra_stack.stack import Stack
 from support.aftermath import assert_calm_logs, held_claims, immortal_keys, redis_of
 from support.background import Clients
+from support.observed_stack import scrape_all
 from support.process_use import open_sockets, resident_bytes
 from support.provider import ScriptedProvider
 from support.stack import eventually, own_stack
@@ -34,6 +35,8 @@ _LEFT_SHARE = 0.3
 # In a minute there are 900 streams at most: the short run's bound is what a leak of 4 kB for each of them comes to.
 _MOST_GROWTH_BYTES_PER_MINUTE = 1_000_000 if _IS_LONG else 4_000_000
 _SAMPLE_SECONDS = 1.0
+# Connections that are kept open have tasks, and there are as many as were ever needed at once.
+_MORE_TASKS = 4 * _CALLERS
 _BODIES = {
     "/v1/chat/completions": {"model": "ok-40-5", "messages": [{"role": "user", "content": "Count."}], "stream": True},
     "/v1/responses": {"model": "ok-40-5", "input": "Count.", "stream": True, "store": False},
@@ -53,7 +56,7 @@ async def test_nothing_grows_with_streams_that_come_and_go(tmp_path: Path) -> No
         stack = await exits.enter_async_context(own_stack(tmp_path, provider=provider, environment=environment))
         clients = await exits.enter_async_context(Clients.open(stack))
         await asyncio.gather(*(stream(clients, path, left=False) for path in _BODIES))
-        keys_before = await kept_keys(stack)
+        keys_before, tasks_before = await kept_keys(stack), await tasks_of(stack)
         memory: dict[str, list[tuple[float, int]]] = {name: [] for name in stack.children}
         sockets: dict[str, list[int]] = {name: [] for name in stack.children}
         async with asyncio.TaskGroup() as tasks:
@@ -69,6 +72,8 @@ async def test_nothing_grows_with_streams_that_come_and_go(tmp_path: Path) -> No
         for name in stack.children:
             print(f"{name}: {growth[name] / 1e6:+.2f} MB/min, {memory[name][-1][1] / 1e6:.0f} MB resident")  # noqa: T201
         await assert_quiet(stack, keys_before)
+        tasks_after = await tasks_of(stack)
+        assert all(tasks_after[name] <= count + _MORE_TASKS for name, count in tasks_before.items()), tasks_after
         for name, found in growth.items():
             assert found < _MOST_GROWTH_BYTES_PER_MINUTE, (name, found)
             early, late = (statistics.mean(half) for half in halves(sockets[name]))
@@ -120,6 +125,13 @@ def bytes_per_minute(samples: list[tuple[float, int]]) -> float:
 def halves(numbers: list[int]) -> tuple[list[int], list[int]]:
     middle = len(numbers) // 2
     return numbers[:middle], numbers[middle:]
+
+
+async def tasks_of(stack: Stack) -> dict[str, float]:
+    """Return how many tasks each service has, its metric's next sample awaited."""
+    await asyncio.sleep(0.5)
+    told = await scrape_all(stack)
+    return {name: families["rostra_event_loop_tasks"].samples[0].value for name, families in told.items()}
 
 
 async def kept_keys(stack: Stack) -> set[bytes]:

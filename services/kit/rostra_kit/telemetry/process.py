@@ -53,15 +53,17 @@ async def metrics_served(settings: ServiceSettings, registry: CollectorRegistry)
 
 
 async def _sample_lag(registry: CollectorRegistry) -> None:
-    """Measure again and again how late a sleeper is woken."""
+    """Measure again and again how late a sleeper is woken, and among how many tasks."""
     lag = Histogram(
         "rostra_event_loop_lag_seconds",
         "How late the event loop wakes a sleeper.",
         buckets=_LAG_SECONDS,
         registry=registry,
     )
+    tasks = Gauge("rostra_event_loop_tasks", "Tasks of the event loop that have not ended.", registry=registry)
     loop = asyncio.get_running_loop()
     while True:
+        tasks.set(len(asyncio.all_tasks()))
         due = loop.time() + _SAMPLE_SECONDS
         await asyncio.sleep(_SAMPLE_SECONDS)
         lag.observe(max(0.0, loop.time() - due))
