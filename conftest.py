@@ -1,8 +1,13 @@
 """Puts what takes longest first, so that the processes which share the tests end at about the same time."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Tests that use gRPC start processes. Its handlers of `fork` would run in them before they are programs of their own,
+# and abort there at times.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 _LONGEST_FIRST = ("chaos", "test_rolling_upgrade.py", "test_schemathesis.py", "e2e", "fuzz", "integration")
 
