@@ -4,6 +4,7 @@ import ast
 import asyncio
 import gc
 import json
+import random
 import time
 from pathlib import Path
 
@@ -62,9 +63,35 @@ async def test_absent_server_is_unavailable_at_once() -> None:
 
 async def test_server_that_says_nothing_is_unavailable() -> None:
     settings = DatabaseSettings(url="mongodb://127.0.0.1:1/", silence_seconds=0.1)
+    answered = asyncio.Event()
     async with open_documentdb_store(settings) as store, asyncio.timeout(30):
         with pytest.raises(UnavailableError):
-            await store._database.read(asyncio.sleep(3600))
+            await store._database.read(answered.wait())
+        answered.set()
+
+
+@pytest.mark.integration
+async def test_callers_who_leave_do_no_harm_to_those_who_come(documentdb_settings: DatabaseSettings) -> None:
+    settings = documentdb_settings.model_copy(update={"max_connections": 2, "timeout_seconds": 1.0})
+    chance = random.Random(1)
+    async with open_documentdb_store(settings) as store:
+        await store.ping()
+
+        async def leave_twice() -> None:
+            reading = asyncio.ensure_future(store.conversations.get(owner="u", conversation_id="c"))
+            await asyncio.sleep(chance.random() * 0.05)
+            reading.cancel()  # by a deadline
+            for _ in range(chance.randrange(3)):
+                await asyncio.sleep(0)
+            reading.cancel()  # by whoever called
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()
+
+        for _ in range(20):
+            await asyncio.gather(*(leave_twice() for _ in range(50)))
+        async with asyncio.timeout(settings.timeout_seconds + 5):
+            await store.ping()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The connection to the server: collections, errors in Rostra's terms, writes that run to their end."""
+"""The connection to the server: collections, errors in Rostra's terms, operations that run to their end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -18,7 +18,7 @@ from pymongo.errors import (
 )
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
-from rostra_history.pending_writes import PendingWrites
+from rostra_history.pending_operations import PendingOperations
 from rostra_history.settings import DatabaseSettings
 from rostra_kit.errors import AlreadyExistsError, InvalidArgumentError, UnavailableError
 from rostra_kit.telemetry.database import DatabaseMetrics
@@ -43,7 +43,7 @@ class Database:
         self._database = database
         self._commands = commands
         self._read_seconds = silence_seconds + _SECOND_TRY_SECONDS
-        self._writes = PendingWrites()
+        self._operations = PendingOperations()
         self.conversations = database["conversations"]
         self.items = database["items"]
         self.responses = database["responses"]
@@ -51,27 +51,39 @@ class Database:
         self.chat_completions = database["chat_completions"]
 
     async def read(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Run an operation that changes nothing, or that may be cut anywhere, and return what it returns.
+        """Run an operation that changes nothing, and return what it returns.
 
-        It is cut, as unavailable, when it takes longer than the server may be silent, and a second.
+        It is given up, as unavailable, when it takes longer than the server may be silent, and a second.
         """
-        with _translated_errors(), self._commands.operation():
+        with _translated_errors():
             async with asyncio.timeout(self._read_seconds):
-                return await operation
+                return await self._run(operation)
 
     async def write(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Run an operation to its end even when the caller is cancelled, and return what it returns."""
+        """Run an operation, and return what it returns."""
         with _translated_errors():
-            return await self._writes.run(self._watched(operation))
+            return await self._run(operation)
 
     async def ping(self) -> None:
         """Return when the server answers."""
-        with _translated_errors(), self._commands.operation():
-            await self._database.client.admin.command("ping")
+        await self.read(self._database.client.admin.command("ping"))
+
+    async def cut(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Run an operation that ends when the caller is cancelled; nothing more can be done here after that."""
+        with _translated_errors():
+            return await self._watched(operation)
 
     async def drain(self) -> None:
-        """Return when all writes under way have ended."""
-        await self._writes.drain()
+        """Return when all operations under way have ended."""
+        await self._operations.drain()
+
+    async def _run(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Run an operation to its end even when the caller is cancelled, as when it has waited for long enough.
+
+        Nothing may be cut: who is cancelled while waiting for a connection can leave PyMongo's pool in a state in which
+        it gives out none. PyMongo's own timeouts end each operation.
+        """
+        return await self._operations.run(self._watched(operation))
 
     async def _watched(self, operation: Coroutine[Any, Any, T]) -> T:
         with self._commands.operation():

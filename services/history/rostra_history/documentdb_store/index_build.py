@@ -36,7 +36,7 @@ class IndexBuild:
 
         async def create() -> None:
             async with open_database(patient) as database:
-                await database.read(create_indexes(database))
+                await database.cut(create_indexes(database))
 
         build = cls(create, wait_seconds=settings.silence_seconds)
         try:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import aiosqlite
 from prometheus_client import CollectorRegistry
 
-from rostra_history.pending_writes import PendingWrites
+from rostra_history.pending_operations import PendingOperations
 from rostra_history.sqlite_store.schema import upgrade
 from rostra_kit.errors import AlreadyExistsError, UnavailableError
 from rostra_kit.telemetry.database import DatabaseMetrics
@@ -45,7 +45,7 @@ class Database:
         self._readers = itertools.cycle(readers)
         self._metrics = metrics
         self._turn = asyncio.Lock()
-        self._writes = PendingWrites()
+        self._transactions = PendingOperations()
 
     async def fetch(self, query: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
@@ -58,11 +58,11 @@ class Database:
         The transaction is on disk when the call returns; when `work` raises, nothing of it is.
         """
         with _translated_errors():
-            return await self._writes.run(self._transaction(work))
+            return await self._transactions.run(self._transaction(work))
 
     async def drain(self) -> None:
         """Return when all transactions under way have ended."""
-        await self._writes.drain()
+        await self._transactions.drain()
 
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
         with self._metrics.statement("transaction", "sqlite"):
