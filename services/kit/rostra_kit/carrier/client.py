@@ -133,7 +133,7 @@ class _Links:
         while True:
             link = await _Link.open(self._channel)
             known = self._by_replica.get(link.replica_id)
-            if known is not None and known.is_open and known.age_seconds < _RENEW_SECONDS:
+            if known is not None and not (link.is_open and known.is_due):
                 link.retire()
                 return
             self._by_replica[link.replica_id] = link
@@ -149,9 +149,9 @@ class _Link:
         is_open: Whether it takes new calls.
     """
 
-    def __init__(self, rpc: Any, replica_id: str) -> None:
-        self.replica_id = replica_id
-        self.is_open = True
+    def __init__(self, rpc: Any, first: pb.CarryResponse) -> None:
+        self.replica_id = first.replica_id
+        self.is_open = not first.is_leaving
         self._rpc = rpc
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
@@ -186,16 +186,16 @@ class _Link:
             raise
         if first is grpc.aio.EOF:
             raise TimeoutError
-        return cls(rpc, first.replica_id)
+        return cls(rpc, first)
 
     def __len__(self) -> int:
         """Return how many calls are under way."""
         return len(self._calls)
 
     @property
-    def age_seconds(self) -> float:
-        """Return how long ago it was opened."""
-        return self._loop.time() - self._opened
+    def is_due(self) -> bool:
+        """Whether another should take its place."""
+        return not self.is_open or self._loop.time() - self._opened >= _RENEW_SECONDS
 
     def begin(self, call: "_Call[Any]", **parts: Any) -> int:
         """Begin a call, and return its id."""

@@ -108,8 +108,8 @@ class Replica:
 
 
 @asynccontextmanager
-async def connected(*replicas: Replica) -> AsyncIterator[Client]:
-    """Yield a client that has found all replicas, and end them."""
+async def connected(*replicas: Replica, found: int | None = None) -> AsyncIterator[Client]:
+    """Yield a client that has found so many replicas, all that carry if nothing is said, and end them."""
     target = "ipv4:" + ",".join(f"127.0.0.1:{replica.port}" for replica in replicas)
     async with AsyncExitStack() as stack:
         for replica in replicas:
@@ -117,7 +117,7 @@ async def connected(*replicas: Replica) -> AsyncIterator[Client]:
         address = ServiceAddress(target=target)
         client = await stack.enter_async_context(ServiceClient(ChatServiceStub, DESCRIPTOR, address, is_carried=True))
         await ask(client, "hello")
-        await until_found(client, len([replica for replica in replicas if replica.carrier]))
+        await until_found(client, len([replica for replica in replicas if replica.carrier]) if found is None else found)
         yield client
 
 
@@ -303,6 +303,18 @@ async def test_leaving_replica_has_no_new_calls_ends_its_own_and_is_not_held_bac
         assert set(await asyncio.gather(*waiting)) == {b"a", b"b"}
         async with asyncio.timeout(5):
             await stopping
+
+
+async def test_replica_found_when_it_is_leaving_is_not_held_back() -> None:
+    replicas = [await Replica.start(name) for name in "ab"]
+    leaving, staying = replicas
+    leaving.carrier.leave()
+    async with connected(*replicas, found=1) as client:
+        await until(lambda: leaving.streams == 0)
+        assert {await ask(client, "echo") for _ in range(20)} == {b"b"}
+        staying.carrier.leave()
+        await until(lambda: staying.streams == 0)
+        assert await ask(client, "echo") in {b"a", b"b"}, "who is leaving serves those who know nobody else"
 
 
 async def test_stream_is_renewed_without_harm_to_its_calls(
