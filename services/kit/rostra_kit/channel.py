@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc
 
-from rostra_kit.carrier.client import CarryingChannel
+from rostra_kit.carrier.channel import CarryingChannel
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.tls import channel_credentials, client_files
 

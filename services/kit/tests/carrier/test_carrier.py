@@ -13,7 +13,8 @@ from rostra.carrier.v1 import carrier_service_pb2 as frames_pb
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer, ChatServiceStub, add_ChatServiceServicer_to_server
 from rostra.common.v1.error_reason_pb2 import ErrorReason
-from rostra_kit.carrier import client as client_module
+from rostra_kit.carrier import channel as channel_module
+from rostra_kit.carrier import links as links_module
 from rostra_kit.carrier import server as server_module
 from rostra_kit.carrier.frames import WINDOW, packed, unpacked
 from rostra_kit.carrier.server import Carrier
@@ -123,8 +124,8 @@ async def connected(*replicas: Replica, found: int | None = None) -> AsyncIterat
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(links_module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(links_module, "_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ async def test_slow_reader_holds_up_its_own_call_only(client: Client, servicer: 
 
 
 async def test_long_request_goes_by_itself(client: Client) -> None:
-    body = bytes(client_module._LONGEST_BYTES)
+    body = bytes(channel_module._LONGEST_BYTES)
     carried = client._channel.current._links.pick()._last_id
     assert await ask(client, "echo", body) == body
     assert client._channel.current._links.pick()._last_id == carried
@@ -322,9 +323,9 @@ async def test_stream_is_renewed_without_harm_to_its_calls(
 ) -> None:
     asking = asyncio.create_task(ask(client, "waits"))
     first = client._channel.current._links.pick()
-    monkeypatch.setattr(client_module, "_RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(links_module, "_RENEW_SECONDS", 0.0)
     await until(lambda: client._channel.current._links.pick() is not first and servicer.asked == 2)
-    monkeypatch.setattr(client_module, "_RENEW_SECONDS", 60.0)
+    monkeypatch.setattr(links_module, "_RENEW_SECONDS", 60.0)
     servicer.done.set()
     assert await asking == b""
     await until(lambda: replica.streams <= 2)
