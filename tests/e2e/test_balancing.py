@@ -33,7 +33,7 @@ _GRACE_SECONDS = 6.0
 # The client resolves at most every 5 s, and looks for replicas every 2 s where it carries calls; ages vary by a tenth;
 # the rest is for a busy machine.
 _FOUND_WITHIN_SECONDS = 1.1 * _AGE_SECONDS + 5 + 2 + 3
-_CALLS, _AT_ONCE = 1500, 20
+_CALLS, _AT_ONCE, _ENDLESS = 1500, 20, sys.maxsize
 _LEAVING = 8
 Once = Callable[[], Awaitable[object]]
 _SERVICE = pb.DESCRIPTOR.services_by_name["ChatService"]
@@ -172,12 +172,11 @@ async def test_replicas_that_leave_one_after_another_lose_no_call_under_load(is_
         await service.start(*addresses)
         await seconds_until_found(once, service, set(addresses))
         service.tally.clear()
-        load = asyncio.create_task(call(once, _CALLS * 10))
+        load = asyncio.create_task(call(once, _ENDLESS))
         for address in addresses[:-1]:
             await service.stop(address, after_seconds=0.2)
-            if load.done():
-                load.result()
-                pytest.fail("the load ended before the replicas had left")
+        if load.done():
+            load.result()
         load.cancel()
         with suppress(asyncio.CancelledError):
             await load

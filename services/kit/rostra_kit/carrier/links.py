@@ -19,7 +19,7 @@ from rostra_kit.tasks import cancel
 
 # How often replicas are looked for, how long it may take to reach one, and how old a stream becomes: the connection
 # under it, which its server ends some minutes later, is then free to be closed.
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.2
 _OPEN_SECONDS = 5.0
 _RENEW_SECONDS = 60.0
@@ -64,14 +64,21 @@ class Links:
                     await self._look_now.wait()
 
     async def _look_around(self) -> None:
-        """Open streams until one leads where another does; the channel goes round, so each replica has its turn."""
-        while True:
+        """Open streams until all replicas have had their turn, and keep those that lead where no other does.
+
+        The channel goes round its replicas, but begins anywhere whenever one comes, goes or is connected to anew. So
+        all have had their turn, most likely, when more streams in a row than there are replicas led to known ones.
+        """
+        in_a_row = 0
+        while in_a_row <= len(self._by_replica):
             link = await Link.open(self._channel)
             known = self._by_replica.get(link.replica_id)
             if known is not None and not (link.is_open and known.is_due):
                 link.retire()
-                return
+                in_a_row += 1
+                continue
             self._by_replica[link.replica_id] = link
+            in_a_row = 0
             if known is not None:
                 known.retire()
 
