@@ -19,7 +19,7 @@ from rostra_chat.settings import Settings
 from rostra_kit.client import ServiceClient
 from rostra_kit.limits import RedisLimiter
 from rostra_kit.testing.grpc import grpc_client
-from rostra_kit.testing.redis_server import running_redis
+from rostra_kit.testing.redis_server import redis_client, running_redis
 from rostra_kit.usage_queue import EVENT_FIELD, USAGE_STREAM
 from support.provider import ScriptedProvider
 
@@ -37,7 +37,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
+    async with redis_client(redis_url) as client:
         await client.flushdb()
         yield client
 

@@ -23,6 +23,7 @@ from rostra_kit.limits import FallbackLimiter, LocalLimiter, RedisLimiter, Retry
 from rostra_kit.ports import free_port
 from rostra_kit.status import reason_name
 from rostra_kit.testing.grpc import call_as, call_as_nobody
+from rostra_kit.testing.redis_server import redis_client
 from services.chat.tests.conftest import open_calls
 
 Read = Callable[[], Awaitable[list[UsageEvent]]]
@@ -74,7 +75,7 @@ async def meter(redis: Redis, registry: CollectorRegistry, ledger: Ledger) -> As
 async def meter_without_redis(registry: CollectorRegistry, ledger: Ledger) -> AsyncIterator[Meter]:
     metrics = ChatMetrics(registry)
     async with (
-        Redis(port=free_port(), socket_connect_timeout=0.2, retry=None) as redis,
+        redis_client(f"redis://127.0.0.1:{free_port()}", socket_connect_timeout=0.2, retry=None) as redis,
         RetryQueue(on_lost=metrics.settlements_lost.inc, exit_seconds=0.1) as retries,
         UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, exit_seconds=0.1) as log,
     ):

@@ -12,7 +12,7 @@ from rostra.user.v1.usage_pb2 import UsageEvent
 from rostra_chat.metrics import ChatMetrics
 from rostra_chat.usage_log import UsageLog
 from rostra_kit.ports import free_port
-from rostra_kit.testing.redis_server import RedisServer, fakeredis_command
+from rostra_kit.testing.redis_server import RedisServer, fakeredis_command, redis_client
 from rostra_kit.usage_queue import USAGE_STREAM
 from services.chat.tests.conftest import open_calls
 
@@ -58,7 +58,7 @@ async def test_events_wait_while_redis_is_away(
     away: RedisServer, metrics: ChatMetrics, registry: CollectorRegistry
 ) -> None:
     async with (
-        Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
+        redis_client(away.url, socket_connect_timeout=0.2, retry=None) as redis,
         UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, retry_seconds=0.05) as log,
     ):
         await log.append(event(1))
@@ -87,7 +87,7 @@ async def test_loss_at_the_end_is_said(
 ) -> None:
     caplog.set_level(logging.ERROR)
     async with (
-        Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
+        redis_client(away.url, socket_connect_timeout=0.2, retry=None) as redis,
         UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, exit_seconds=0.5) as log,
     ):
         await log.append(event(1))
@@ -100,7 +100,7 @@ async def test_full_queue_loses_the_newest_and_says_so(
     away: RedisServer, metrics: ChatMetrics, registry: CollectorRegistry
 ) -> None:
     async with (
-        Redis(port=away.port, socket_connect_timeout=0.2, retry=None) as redis,
+        redis_client(away.url, socket_connect_timeout=0.2, retry=None) as redis,
         UsageLog(redis, calls=open_calls(redis, metrics), metrics=metrics, max_waiting=2, exit_seconds=0.1) as log,
     ):
         for number in range(3):

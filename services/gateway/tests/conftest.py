@@ -28,7 +28,7 @@ from rostra_gateway.settings import AddressLimits, Settings
 from rostra_kit.redis import RedisSettings
 from rostra_kit.server import new_server
 from rostra_kit.settings import ServiceAddress
-from rostra_kit.testing.redis_server import RedisServer, running_redis
+from rostra_kit.testing.redis_server import RedisServer, redis_client, running_redis
 from services.gateway.tests.fake_admin import FakeAdminService
 from services.gateway.tests.fake_chat import FakeChatService
 from services.gateway.tests.fake_chat_completions import FakeChatCompletionService
@@ -89,7 +89,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_server.url) as client:
+    async with redis_client(redis_server.url) as client:
         await client.flushall()
         yield client
 

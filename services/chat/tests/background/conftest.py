@@ -30,7 +30,7 @@ from rostra_chat.settings import BackgroundSettings
 from rostra_kit.errors import AppError, InvalidArgumentError, NotFoundError, UnavailableError
 from rostra_kit.redis import RedisSettings, open_redis
 from rostra_kit.testing.grpc import call_as
-from rostra_kit.testing.redis_server import RedisServer, installed_redis, running_redis
+from rostra_kit.testing.redis_server import RedisServer, installed_redis, redis_client, running_redis
 
 FAST = BackgroundSettings(lease_seconds=0.6, renew_seconds=0.1, poll_seconds=0.1, gather_seconds=0.01)
 
@@ -388,7 +388,7 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_server.url) as client:
+    async with redis_client(redis_server.url) as client:
         yield client
 
 

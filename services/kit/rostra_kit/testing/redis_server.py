@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
 from rostra_kit.ports import LOOPBACK, free_port
+from rostra_kit.redis_batch import RedisBatch
 
 _START_SECONDS = 20.0
 
@@ -93,3 +96,13 @@ def running_redis(executable: str | None = None) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
+
+
+@asynccontextmanager
+async def redis_client(url: str, **options: Any) -> AsyncIterator[AsyncRedis]:
+    """Open a client, and close it with what is sent in batches."""
+    async with AsyncRedis.from_url(url, **options) as client:
+        try:
+            yield client
+        finally:
+            await RedisBatch.of(client).close()

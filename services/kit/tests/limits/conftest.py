@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from rostra_kit.limits import Limiter, LocalLimiter, RedisLimiter
 from rostra_kit.testing.manual_clock import ManualClock
-from rostra_kit.testing.redis_server import installed_redis, running_redis
+from rostra_kit.testing.redis_server import installed_redis, redis_client, running_redis
 
 
 @pytest.fixture(scope="session", params=["fakeredis", "installed"])
@@ -22,7 +22,7 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
+    async with redis_client(redis_url) as client:
         yield client
 
 

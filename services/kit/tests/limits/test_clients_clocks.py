@@ -15,11 +15,11 @@ url, tag, skew = sys.argv[1], sys.argv[2], float(sys.argv[3])
 right, right_ns = time.time, time.time_ns
 time.time = lambda: right() + skew
 time.time_ns = lambda: right_ns() + int(skew * 1e9)
-from redis.asyncio import Redis
+from rostra_kit.testing.redis_server import redis_client
 from rostra_kit.limits import Grant, RateClaim, RedisLimiter, SlotClaim
 
 async def main():
-    async with Redis.from_url(url) as redis:
+    async with redis_client(url) as redis:
         limiter = RedisLimiter(redis)
         claims = [
             RateClaim("requests", f"limit:{{{tag}}}:rpm", limit=30, period_seconds=86_400),

@@ -1,6 +1,7 @@
 """Any order of calls leaves a limiter where exact arithmetic says it should be."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -10,10 +11,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from redis.asyncio import Redis
 
 from rostra_kit.limits import BudgetClaim, Claim, Grant, Limiter, LocalLimiter, RateClaim, RedisLimiter, SlotClaim
 from rostra_kit.testing.manual_clock import ManualClock
+from rostra_kit.testing.redis_server import redis_client
 
 PERIOD, HOLD, SPENT_BEFORE = 1000, 600, 5
 REQUESTS, TOKENS, SLOTS, BUDGET = 7, 3000, 2, 60
@@ -231,12 +232,12 @@ def redis_schedule(url: str) -> type[LimiterSchedule]:
 
     class RedisLimiterSchedule(LimiterSchedule):
         async def open_limiters(self) -> list[Limiter]:
-            self.clients = [Redis.from_url(url) for _ in range(3)]
+            self.stack = AsyncExitStack()
+            self.clients = [await self.stack.enter_async_context(redis_client(url)) for _ in range(3)]
             return [RedisLimiter(client, now_us=self.clock) for client in self.clients]
 
         async def close_limiters(self) -> None:
-            for client in self.clients:
-                await client.aclose()
+            await self.stack.aclose()
 
         @rule(tens=st.integers(1, 100), back=st.booleans())
         def set_clock(self, tens: int, back: bool) -> None:

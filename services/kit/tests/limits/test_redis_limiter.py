@@ -11,6 +11,7 @@ from rostra_kit.limits import BudgetClaim, Claim, Grant, LimitsUnavailable, Rate
 from rostra_kit.limits.scripts import script_call, script_text
 from rostra_kit.redis_batch import RedisBatch
 from rostra_kit.testing.manual_clock import ManualClock
+from rostra_kit.testing.redis_server import redis_client
 
 Key = Callable[[str], str]
 
@@ -21,7 +22,7 @@ CALLERS = 64
 async def replicas(redis_url: str) -> AsyncIterator[list[RedisLimiter]]:
     """Three limiters with a client each, as three pods have; they read the clock of Redis."""
     async with AsyncExitStack() as stack:
-        yield [RedisLimiter(await stack.enter_async_context(Redis.from_url(redis_url))) for _ in range(3)]
+        yield [RedisLimiter(await stack.enter_async_context(redis_client(redis_url))) for _ in range(3)]
 
 
 async def grants_of_a_burst(replicas: list[RedisLimiter], *claims: Claim, calls_each: int = 2) -> list[Grant]:
@@ -129,7 +130,7 @@ async def test_script_runs_in_a_pipeline_with_its_neighbours(redis: Redis, key: 
 
 
 async def test_client_that_decodes_replies_serves_as_well(redis_url: str, key: Key) -> None:
-    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+    async with redis_client(redis_url, decode_responses=True) as redis:
         outcome = await RedisLimiter(redis).reserve([RateClaim("requests", key("rpm"), 10)], reservation_id="a")
     assert outcome.states[0].remaining == 9
 
@@ -203,7 +204,7 @@ async def test_key_of_another_type_is_unavailable_and_harms_nobody(redis: Redis,
 
 
 async def test_cancelled_callers_never_shift_replies(redis_url: str, key: Key) -> None:
-    async with Redis.from_url(redis_url, max_connections=8) as redis:
+    async with redis_client(redis_url, max_connections=8) as redis:
         limiter = RedisLimiter(redis)
 
         async def call(number: int) -> None:
