@@ -4,16 +4,21 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
+import grpc
 from redis.asyncio import Redis
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from rostra_kit.ports import LOOPBACK
+from rostra_stack.child import Child
 from support.failure_calls import MODEL
 from support.failure_stack import FailureStack
 from support.provider_failure import overloaded
 from support.provider_script import refuse
 
 _SLOW_SECONDS = 0.3
+_RESTART_SECONDS = 30.0
 _READY_SECONDS = 60.0
 _SERVICES = ("history", "user", "chat")
 
@@ -24,8 +29,8 @@ def lever(dependency: str, fault: str) -> Lever:
     """Return what brings the fault about for as long as its context is open."""
     if (dependency, fault) in _SPECIAL:
         return _SPECIAL[dependency, fault]
-    if dependency in _SERVICES and fault in ("down", "silent"):
-        return _process_lever(dependency, signal.SIGKILL if fault == "down" else signal.SIGSTOP)
+    if dependency in _SERVICES and fault in _OF_SERVICES:
+        return _OF_SERVICES[fault](dependency)
     return _address_lever(dependency, fault)
 
 
@@ -52,7 +57,7 @@ def _address_lever(dependency: str, fault: str) -> Lever:
     return broken
 
 
-def _process_lever(service: str, number: signal.Signals) -> Lever:
+def _signalled(number: signal.Signals, service: str) -> Lever:
     @asynccontextmanager
     async def broken(bench: FailureStack) -> AsyncIterator[None]:
         child = bench.stack.children[service]
@@ -68,6 +73,67 @@ def _process_lever(service: str, number: signal.Signals) -> Lever:
             await child.wait_ready(timeout_seconds=_READY_SECONDS)
 
     return broken
+
+
+def _restarting(service: str) -> Lever:
+    async def restart(child: Child) -> None:
+        assert await child.stop(timeout_seconds=_RESTART_SECONDS) == 0
+        await child.start()
+        await child.wait_ready(timeout_seconds=_READY_SECONDS)
+
+    @asynccontextmanager
+    async def broken(bench: FailureStack) -> AsyncIterator[None]:
+        # It ends when its streams have, and they go on until the calls have begun.
+        restarting = asyncio.create_task(restart(bench.stack.children[service]))
+        yield
+        await restarting
+
+    return broken
+
+
+def _erring(service: str) -> Lever:
+    @asynccontextmanager
+    async def broken(bench: FailureStack) -> AsyncIterator[None]:
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((_Refusing(),))
+        port = server.add_insecure_port(f"{LOOPBACK}:0")
+        await server.start()
+        bench.addresses[service].lead_to(port)
+        try:
+            yield
+        finally:
+            await bench.addresses[service].heal()
+            await server.stop(None)
+
+    return broken
+
+
+class _Refusing(grpc.GenericRpcHandler):
+    """Serves every method there is, and refuses every call."""
+
+    def service(self, _details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        async def refuse(_requests: object, context: grpc.aio.ServicerContext) -> None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "Nothing can be done right now.")
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+@asynccontextmanager
+async def _refusing_commands(bench: FailureStack) -> AsyncIterator[None]:
+    bench.documents.refuse_commands()
+    try:
+        yield
+    finally:
+        await bench.documents.heal()
+
+
+@asynccontextmanager
+async def _holding_commands(bench: FailureStack) -> AsyncIterator[None]:
+    bench.documents.hold_commands()
+    try:
+        yield
+    finally:
+        await bench.documents.heal()
 
 
 @asynccontextmanager
@@ -130,9 +196,17 @@ async def _gateway_taken(bench: FailureStack) -> AsyncIterator[None]:
     await asyncio.gather(*streams)
 
 
+_OF_SERVICES: dict[str, Callable[[str], Lever]] = {
+    "down": partial(_signalled, signal.SIGKILL),
+    "silent": partial(_signalled, signal.SIGSTOP),
+    "restarts": _restarting,
+    "errors": _erring,
+}
 _SPECIAL: dict[tuple[str, str], Lever] = {
     ("MySQL", "read-only"): _read_only,
     ("MySQL", "pool full"): _locked,
+    ("DocumentDB", "read-only"): _refusing_commands,
+    ("DocumentDB", "pool full"): _holding_commands,
     ("Redis", "full"): _redis_full,
     ("the provider", "overloaded"): _overloaded,
     ("chat", "full"): _runs_taken,

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from rostra_kit.testing.redis_server import running_redis
@@ -13,6 +14,7 @@ from rostra_stack.config import StackConfig
 from rostra_stack.stack import Stack
 from support.failure_calls import HELD_MODEL, MODEL, FailureCalls
 from support.fault_proxy import FaultProxy
+from support.mongodb_proxy import MongodbProxy
 from support.mongodb_server import mongodb_server
 from support.provider import ScriptedProvider
 from support.provider_call import Call, Script
@@ -29,6 +31,7 @@ _LINKS = (
     *(("GATEWAY", "user"), ("GATEWAY", "chat"), ("GATEWAY", "history")),
     *(("CHAT", "user"), ("CHAT", "history"), ("USER", "history")),
 )
+_KINDS = {"DocumentDB": MongodbProxy}
 _CATALOGUE_ENTRY = (
     "  - {{id: {model}, provider: openai, context_window: 8192, max_output_tokens: 400, input_price: 1000,"
     " output_price: 1000, capabilities: [streaming], create_time: 2026-11-01}}\n"
@@ -43,6 +46,8 @@ _ENVIRONMENT = {
     # Enough for all calls at once, and few enough to be taken.
     "ROSTRA_GATEWAY_REQUEST__MAX_UNDER_WAY": "40",
     "ROSTRA_CHAT_BACKGROUND__MAX_RUNS": "8",
+    "ROSTRA_HISTORY_DATABASE__MAX_CONNECTIONS": "8",
+    **{f"ROSTRA_{service}_REDIS__MAX_CONNECTIONS": "4" for service in ("GATEWAY", "CHAT", "USER")},
     "ROSTRA_USER_DATABASE__MIGRATE_ON_START": "true",
     # By default a provider may take a minute.
     "ROSTRA_CHAT_PROVIDER__FIRST_BYTE_TIMEOUT_SECONDS": "5",
@@ -88,7 +93,7 @@ class FailureStack:
             provider = await exits.enter_async_context(ScriptedProvider(models=[MODEL, HELD_MODEL]))
             ports = {name: urlsplit(url).port or 0 for name, url in servers.items()}
             ports |= {"Redis": urlsplit(redis).port or 0, "the provider": urlsplit(provider.base_url).port or 0}
-            addresses = {name: FaultProxy(lambda port=port: port) for name, port in ports.items()}
+            addresses = {name: _KINDS.get(name, FaultProxy)(lambda port=port: port) for name, port in ports.items()}
             planned: list[Stack] = []
             for service in ("user", "history", "chat"):
                 addresses[service] = FaultProxy(lambda name=service: planned[0].children[name].plan.port)
@@ -105,6 +110,11 @@ class FailureStack:
             operator = await asyncio.to_thread(administrator, stack, database_url=servers.get("MySQL"))
             calls = await exits.enter_async_context(FailureCalls.open(stack.gateway_urls[0], operator))
             yield cls(stack, servers=servers, addresses=addresses, provider=provider, calls=calls)
+
+    @property
+    def documents(self) -> MongodbProxy:
+        """The address of the real document store."""
+        return cast(MongodbProxy, self.addresses["DocumentDB"])
 
     def has_forgotten_callers(self) -> bool:
         """Tell whether the gateway took Redis for silent since this was asked before, as it may on a busy machine."""

@@ -157,6 +157,20 @@ CASES = (
         within_seconds=3,
     ),
     Case(
+        dependency="DocumentDB",
+        fault="read-only",
+        meaning="It refuses every command, reads too, as a primary does that has become a replica.",
+        within_seconds=4,
+        outcomes=_NO_HISTORY,
+    ),
+    Case(
+        dependency="DocumentDB",
+        fault="pool full",
+        meaning="Commands wait for a lock that somebody holds, until all connections do.",
+        within_seconds=8,
+        outcomes=_NO_HISTORY,
+    ),
+    Case(
         dependency="Redis",
         fault="down",
         meaning="Connections are cut, and new ones refused.",
@@ -166,7 +180,7 @@ CASES = (
     Case(
         dependency="Redis",
         fault="silent",
-        meaning="It takes connections and commands, and says nothing.",
+        meaning="It takes connections and commands, and says nothing, until all connections of the pools wait.",
         within_seconds=6,
         outcomes=_NO_LIMITS | _refused("follow", "write_keyed"),
         is_brief=True,
@@ -248,6 +262,20 @@ CASES = (
         within_seconds=5,
     ),
     Case(
+        dependency="history",
+        fault="restarts",
+        meaning="Its process is told to end (SIGTERM), and started anew.",
+        within_seconds=5,
+        outcomes={"open_response": BROKEN},
+    ),
+    Case(
+        dependency="history",
+        fault="errors",
+        meaning="It answers every call with `UNAVAILABLE`.",
+        within_seconds=3,
+        outcomes=_NO_HISTORY,
+    ),
+    Case(
         dependency="user",
         fault="down",
         meaning="Its process is killed.",
@@ -266,6 +294,19 @@ CASES = (
         fault="slow",
         meaning="Each of its answers comes 0.3 s late.",
         within_seconds=5,
+    ),
+    Case(
+        dependency="user",
+        fault="restarts",
+        meaning="Its process is told to end (SIGTERM), and started anew.",
+        within_seconds=5,
+    ),
+    Case(
+        dependency="user",
+        fault="errors",
+        meaning="It answers every call with `UNAVAILABLE`.",
+        within_seconds=3,
+        outcomes=_refused(*_USER),
     ),
     Case(
         dependency="chat",
@@ -288,6 +329,19 @@ CASES = (
         fault="slow",
         meaning="Each of its answers comes 0.3 s late.",
         within_seconds=5,
+    ),
+    Case(
+        dependency="chat",
+        fault="restarts",
+        meaning="Its process is told to end (SIGTERM), and started anew.",
+        within_seconds=5,
+    ),
+    Case(
+        dependency="chat",
+        fault="errors",
+        meaning="It answers every call with `UNAVAILABLE`.",
+        within_seconds=3,
+        outcomes=_NO_CHAT,
     ),
     Case(
         dependency="chat",
@@ -318,6 +372,9 @@ There is one replica of each service here; with more, calls go to those that ans
 - **error event**: a stream whose status is sent already ends with one, never just so. An export is cut off, so that it
   does not look whole.
 - **Afterwards all works again within {recovery:.0f} s**, without a restart; what was acknowledged is there, and billed.
+
+History and user have no pool but that of their database. Not played: that of the connections to a provider is full
+(2,000 from each chat).
 
 The gateway knows callers who were here in the last minute, who so go on while user or MySQL is away. A response in the
 background is promised to be stored: one that runs while its provider is down ends as `failed`, and says why.

@@ -30,6 +30,7 @@ class FaultProxy:
         self._transports: set[asyncio.WriteTransport] = set()
         self._is_silent = False
         self._delay_seconds = 0.0
+        self._elsewhere: int | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["FaultProxy"]:
@@ -44,6 +45,9 @@ class FaultProxy:
     async def heal(self) -> None:
         """Pass everything on from now on; connections that lost something meanwhile stay silent."""
         self._is_silent, self._delay_seconds = False, 0.0
+        if self._elsewhere is not None:
+            self._elsewhere = None
+            self.cut()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
 
@@ -69,14 +73,19 @@ class FaultProxy:
         """Pass on each piece of an answer only after a while."""
         self._delay_seconds = seconds
 
+    def lead_to(self, port: int) -> None:
+        """Reset all connections, and lead new ones to another port."""
+        self._elsewhere = port
+        self.cut()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._transports.add(writer.transport)
         target: asyncio.StreamWriter | None = None
         try:
-            target_reader, target = await asyncio.open_connection(LOOPBACK, self._target_port())
+            target_reader, target = await asyncio.open_connection(LOOPBACK, self._elsewhere or self._target_port())
             self._transports.add(target.transport)
             await asyncio.gather(
-                self._pass_on(reader, target, answers=False), self._pass_on(target_reader, writer, answers=True)
+                self._pass_requests(reader, target, writer), self._pass_on(target_reader, writer, answers=True)
             )
         except OSError:
             pass
@@ -84,6 +93,12 @@ class FaultProxy:
             for end in filter(None, (writer, target)):
                 self._transports.discard(end.transport)
                 end.transport.abort()
+
+    async def _pass_requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _back: asyncio.StreamWriter
+    ) -> None:
+        """Pass on what a client says; `_back` is where answers go."""
+        await self._pass_on(reader, writer, answers=False)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         was_silent = False
