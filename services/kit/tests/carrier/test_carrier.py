@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -316,6 +317,21 @@ async def test_replica_found_when_it_is_leaving_is_not_held_back() -> None:
         staying.carrier.leave()
         await until(lambda: staying.streams == 0)
         assert await ask(client, "echo") in {b"a", b"b"}, "who is leaving serves those who know nobody else"
+
+
+async def test_look_ends_when_all_replicas_have_had_their_turn_wherever_the_channel_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = iter("aabbcabca")
+
+    async def opened(_channel: object) -> SimpleNamespace:
+        return SimpleNamespace(replica_id=next(turns), is_open=True, is_due=False, retire=lambda: None)
+
+    monkeypatch.setattr(links_module.Link, "open", opened)
+    links = links_module.Links(None)
+    await links._look_around()
+    assert set(links._by_replica) == set("abc")
+    assert list(turns) == []
 
 
 async def test_stream_is_renewed_without_harm_to_its_calls(
