@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.failure_table import document
+from support.failure_document import document
 
 if __name__ == "__main__":
     (Path(__file__).parent.parent / "docs/failure-modes.md").write_text(document())

@@ -14,6 +14,7 @@ from rostra_kit.ports import LOOPBACK
 from rostra_stack.child import Child
 from support.failure_calls import MODEL
 from support.failure_stack import FailureStack
+from support.mongodb_proxy import MongodbProxy
 from support.provider_failure import overloaded
 from support.provider_script import refuse
 
@@ -47,6 +48,10 @@ def _address_lever(dependency: str, fault: str) -> Lever:
                 address.slow_down(_SLOW_SECONDS)
             case "restarts":
                 address.cut()
+            case "read-only" if isinstance(address, MongodbProxy):
+                address.refuse_commands()
+            case "pool full" if isinstance(address, MongodbProxy):
+                address.hold_commands()
             case _:
                 raise NotImplementedError(f"{dependency} {fault}")
         try:
@@ -85,8 +90,10 @@ def _restarting(service: str) -> Lever:
     async def broken(bench: FailureStack) -> AsyncIterator[None]:
         # It ends when its streams have, and they go on until the calls have begun.
         restarting = asyncio.create_task(restart(bench.stack.children[service]))
-        yield
-        await restarting
+        try:
+            yield
+        finally:
+            await restarting
 
     return broken
 
@@ -116,24 +123,6 @@ class _Refusing(grpc.GenericRpcHandler):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "Nothing can be done right now.")
 
         return grpc.stream_stream_rpc_method_handler(refuse)
-
-
-@asynccontextmanager
-async def _refusing_commands(bench: FailureStack) -> AsyncIterator[None]:
-    bench.documents.refuse_commands()
-    try:
-        yield
-    finally:
-        await bench.documents.heal()
-
-
-@asynccontextmanager
-async def _holding_commands(bench: FailureStack) -> AsyncIterator[None]:
-    bench.documents.hold_commands()
-    try:
-        yield
-    finally:
-        await bench.documents.heal()
 
 
 @asynccontextmanager
@@ -205,8 +194,6 @@ _OF_SERVICES: dict[str, Callable[[str], Lever]] = {
 _SPECIAL: dict[tuple[str, str], Lever] = {
     ("MySQL", "read-only"): _read_only,
     ("MySQL", "pool full"): _locked,
-    ("DocumentDB", "read-only"): _refusing_commands,
-    ("DocumentDB", "pool full"): _holding_commands,
     ("Redis", "full"): _redis_full,
     ("the provider", "overloaded"): _overloaded,
     ("chat", "full"): _runs_taken,

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 from rostra_kit.testing.redis_server import running_redis
@@ -46,6 +45,7 @@ _ENVIRONMENT = {
     # Enough for all calls at once, and few enough to be taken.
     "ROSTRA_GATEWAY_REQUEST__MAX_UNDER_WAY": "40",
     "ROSTRA_CHAT_BACKGROUND__MAX_RUNS": "8",
+    # So few that a server's silence takes all.
     "ROSTRA_HISTORY_DATABASE__MAX_CONNECTIONS": "8",
     **{f"ROSTRA_{service}_REDIS__MAX_CONNECTIONS": "4" for service in ("GATEWAY", "CHAT", "USER")},
     "ROSTRA_USER_DATABASE__MIGRATE_ON_START": "true",
@@ -110,11 +110,6 @@ class FailureStack:
             operator = await asyncio.to_thread(administrator, stack, database_url=servers.get("MySQL"))
             calls = await exits.enter_async_context(FailureCalls.open(stack.gateway_urls[0], operator))
             yield cls(stack, servers=servers, addresses=addresses, provider=provider, calls=calls)
-
-    @property
-    def documents(self) -> MongodbProxy:
-        """The address of the real document store."""
-        return cast(MongodbProxy, self.addresses["DocumentDB"])
 
     def has_forgotten_callers(self) -> bool:
         """Tell whether the gateway took Redis for silent since this was asked before, as it may on a busy machine."""

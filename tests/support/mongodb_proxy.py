@@ -42,6 +42,7 @@ class MongodbProxy(FaultProxy):
     async def _pass_requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter
     ) -> None:
+        was_silent = False
         try:
             while True:
                 head = await reader.readexactly(_HEADER.size)
@@ -49,7 +50,8 @@ class MongodbProxy(FaultProxy):
                 body = await reader.readexactly(length - _HEADER.size)
                 name = body[_NAME_AT : body.index(0, _NAME_AT)] if kind == _OP_MSG else b"hello"
                 if self._command is _Command.PASSES or name in _ALWAYS:
-                    if not self._is_silent:
+                    was_silent = was_silent or self._is_silent
+                    if not was_silent:
                         writer.write(head + body)
                 elif self._command is _Command.IS_REFUSED:
                     back.write(_reply(request_id))
