@@ -147,8 +147,8 @@ async def test_requests_are_counted_by_the_routes_template(client: httpx.AsyncCl
 
 @pytest.fixture
 async def narrow(start_gateway: StartGateway) -> Gateway:
-    """A gateway that takes 1000 bytes in half a second."""
-    return await start_gateway(request=RequestSettings(max_body_bytes=1000, max_upload_seconds=0.5))
+    """A gateway that takes 1000 bytes."""
+    return await start_gateway(request=RequestSettings(max_body_bytes=1000))
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -172,8 +172,9 @@ async def test_body_just_small_enough_is_read(narrow: Gateway, alice: str) -> No
         assert (await client.post("/v1/conversations", content=b"{}" + b" " * 999)).status_code == 413
 
 
-async def test_body_that_does_not_arrive_is_408(narrow: Gateway, alice: str) -> None:
-    answer = await talk(narrow, head(alice, "Content-Length: 100") + b'{"metadata"')
+async def test_body_that_does_not_arrive_is_408(start_gateway: StartGateway, alice: str) -> None:
+    impatient = await start_gateway(request=RequestSettings(max_upload_seconds=0.5))
+    answer = await talk(impatient, head(alice, "Content-Length: 100") + b'{"metadata"')
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in answer
 
