@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 Emit: TypeAlias = Callable[[list[Event]], Awaitable[None]]
 
 _STORING_SECONDS = 20.0
+# A history that restarts is back within a few seconds.
+_PATIENCE_SECONDS, _RETRY_SECONDS = 5.0, 0.2
 
 
 class ResponseRun:
@@ -153,7 +155,7 @@ class ResponseRun:
             return
         try:
             async with asyncio.timeout(_STORING_SECONDS):
-                await self._store.finish(self.response)
+                await self._finish()
         except NotFoundError:
             logger.info("a response was deleted while it ran", extra={"response_id": self.response["id"]})
         except LeaseLost:
@@ -163,6 +165,20 @@ class ResponseRun:
             self._report_unstored(DeadlineExceededError("The answer could not be stored in time."))
         except AppError as error:
             self._report_unstored(error)
+
+    async def _finish(self) -> None:
+        """Store the end, again and again where history is away for a moment: it may be repeated."""
+        loop = asyncio.get_running_loop()
+        gives_up_at = loop.time() + _PATIENCE_SECONDS
+        while True:
+            try:
+                await self._store.finish(self.response)
+            except (UnavailableError, DeadlineExceededError):
+                if loop.time() >= gives_up_at:
+                    raise
+            else:
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
 
     def _report_unstored(self, error: AppError) -> None:
         logger.warning("the end of a response is not stored: %s", error, extra={"response_id": self.response["id"]})

@@ -15,6 +15,7 @@ from rostra.user.v1.usage_pb2 import UsageOutcome
 from rostra_chat.catalogue import Model
 from rostra_chat.errors import ModelNotFound
 from rostra_chat.providers.provider import Frame
+from rostra_chat.responses import run as run_module
 from rostra_chat.responses.engine import ResponsesEngine
 from rostra_chat.responses.store import Context
 from rostra_kit.errors import AppError, NotFoundError
@@ -222,7 +223,9 @@ def parse_frames(frames: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def bench():
+async def bench(monkeypatch):
+    monkeypatch.setattr(run_module, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(run_module, "_RETRY_SECONDS", 0.01)
     bench = Bench()
     async with bench.engine:
         yield bench

@@ -7,7 +7,13 @@ from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_chat.errors import ContextLengthExceeded, LeaseLost, ModelNotFound, ProviderError, ProviderUnavailable
 from rostra_chat.responses.store import Context
 from rostra_kit.context import RequestContext, current_request, set_current_request
-from rostra_kit.errors import InvalidArgumentError, NotFoundError, ResourceExhaustedError, UnavailableError
+from rostra_kit.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 
 BROKEN = ProviderUnavailable("The provider is away.")
 
@@ -228,6 +234,15 @@ async def test_store_that_is_away_at_the_end_is_an_error_without_a_stream(bench)
 
     with pytest.raises(UnavailableError):
         await bench.create()
+
+
+@pytest.mark.parametrize("error", [UnavailableError("History restarts."), DeadlineExceededError("It is stopped.")])
+async def test_store_that_is_back_soon_gets_the_end(bench, error):
+    bench.store.failures["finish"] = error
+    asyncio.get_running_loop().call_later(0.05, bench.store.failures.clear)
+
+    assert (await bench.events())[-1]["type"] == "response.completed"
+    assert bench.store.only["status"] == "completed"
 
 
 async def test_answer_whose_lease_was_lost_is_an_error_that_no_sdk_repeats(bench):
