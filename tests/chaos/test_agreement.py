@@ -6,12 +6,11 @@ What happens when, and to whom, follows from a seed, which is printed; `ROSTRA_C
 
 import asyncio
 import os
-import signal
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -19,71 +18,49 @@ import pytest
 
 from rostra_kit.usage_queue import OPEN_CALL_EVENTS, USAGE_STREAM
 from rostra_stack.stack import Stack
-from support.aftermath import assert_calm_logs, billed, immortal_keys, redis_of, stored_responses
+from support.aftermath import assert_calm_logs, immortal_keys, redis_of
 from support.background import Clients
+from support.disturbances import Disturbance, Disturber
+from support.disturbed_stack import DisturbedStack
 from support.follower import text_of
-from support.mixed_load import Plan, Record, call, plans, program
+from support.ledger import Ledger
+from support.mixed_load import Overload, Plan, Record, call, plans, program
 from support.provider import ScriptedProvider
-from support.stack import eventually, own_stack
+from support.stack import eventually
 
 _SECONDS = float(os.environ.get("ROSTRA_TEST_MINUTES", "1.5")) * 60
 _CALLS_PER_SECOND = 4.0
-_FAULT_SECONDS = 10.0
-_STOP_SECONDS = 3.0
-# Longer than a process is stopped, so that only the calls of killed chats are billed by others.
-_CALL_HOLD_SECONDS = 8.0
+# Longer than anything is broken, so that only the calls of killed chats are billed by others.
+_CALL_HOLD_SECONDS = 12.0
+# After so long without a sign of life a chat gives up a call of the provider.
+_PROVIDER_SECONDS = 5.0
 _BUDGET_MICROS = 10**15
-_GATEWAYS, _CHATS, _HISTORIES, _USERS = 3, 3, 2, 2
-_SERVICES = {"gateway": _GATEWAYS, "chat": _CHATS, "history": _HISTORIES, "user": _USERS}
+_REPLICAS = {"gateway": 3, "chat": 3, "history": 2, "user": 2}
 _ENVIRONMENT = {
     "ROSTRA_CHAT_CALL_HOLD_SECONDS": str(_CALL_HOLD_SECONDS),
+    "ROSTRA_CHAT_PROVIDER__FIRST_BYTE_TIMEOUT_SECONDS": str(_PROVIDER_SECONDS),
+    "ROSTRA_CHAT_PROVIDER__IDLE_TIMEOUT_SECONDS": str(_PROVIDER_SECONDS),
     "ROSTRA_GATEWAY_STREAM_HOLD_SECONDS": "5",
     "ROSTRA_USER_USAGE_QUEUE__CLAIM_AFTER_SECONDS": "5",
 }
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(_SECONDS + 240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(_SECONDS + 300)]
 
 
 @dataclass
 class Outcome:
-    """What came of one call: at its client, at the provider, in the ledger."""
+    """What came of one call: at its client, at the provider, in the ledger.
+
+    Attributes:
+        asked: How often the provider was asked, and did not refuse because everybody was refused.
+        is_cut_off: Whether the way to the provider was broken meanwhile.
+    """
 
     plan: Plan
     record: Record
     asked: int
+    is_cut_off: bool
     events: Counter[str]
-
-
-async def disturb(stack: Stack, chance: Random) -> Counter[str]:
-    """Break something every few seconds, until no call is made any more."""
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + _SECONDS - _FAULT_SECONDS / 2
-    done: Counter[str] = Counter()
-    while loop.time() < ends_at:
-        next_at = loop.time() + _FAULT_SECONDS
-        await asyncio.sleep(chance.uniform(0, 2))
-        service = chance.choice(list(_SERVICES))
-        fault = chance.choices(("kill", "stop", "redis"), weights=(5, 3, 2))[0]
-        name = f"{service}-{chance.randint(1, _SERVICES[service])}" if fault != "redis" else "redis"
-        if fault == "redis" and "embedded" in " ".join(stack.children["redis"].plan.command):
-            continue  # it forgets everything at its end
-        await break_process(stack, name, stops=fault == "stop")
-        done[f"{fault} {name}"] += 1
-        await asyncio.sleep(max(0.0, next_at - loop.time()))
-    return done
-
-
-async def break_process(stack: Stack, name: str, *, stops: bool) -> None:
-    """Stop a process for a while, or kill it and start it again."""
-    child = stack.children[name]
-    if stops:
-        child.signal(signal.SIGSTOP)
-        await asyncio.sleep(_STOP_SECONDS)
-        child.signal(signal.SIGCONT)
-        return
-    assert await child.kill() == -signal.SIGKILL, f"{name} had ended by itself"
-    await child.start()
-    await child.wait_ready(timeout_seconds=60)
 
 
 async def test_clients_history_limits_and_ledger_agree_after_faults(tmp_path: Path) -> None:
@@ -92,46 +69,38 @@ async def test_clients_history_limits_and_ledger_agree_after_faults(tmp_path: Pa
     chance = Random(seed)
     planned = plans(chance, seconds=_SECONDS, per_second=_CALLS_PER_SECOND)
     async with AsyncExitStack() as exits:
-        provider = await exits.enter_async_context(ScriptedProvider())
+        provider, overload = await exits.enter_async_context(ScriptedProvider()), Overload()
         catalogue = tmp_path / "models.yaml"
-        catalogue.write_text(program(provider, planned))
-        stack = await exits.enter_async_context(
-            own_stack(
-                tmp_path / "data",
-                provider=provider,
-                environment=_ENVIRONMENT | {"ROSTRA_CHAT_CATALOGUE_FILE": str(catalogue)},
-                gateways=_GATEWAYS,
-                chats=_CHATS,
-                histories=_HISTORIES,
-                users=_USERS,
-            )
+        catalogue.write_text(program(provider, planned, overload))
+        environment = _ENVIRONMENT | {"ROSTRA_CHAT_CATALOGUE_FILE": str(catalogue)}
+        disturbed = await exits.enter_async_context(
+            DisturbedStack.open(tmp_path / "data", provider=provider, replicas=_REPLICAS, environment=environment)
         )
-        set_budget(stack.data)
-        clients = await exits.enter_async_context(Clients.open(stack, chance=Random(chance.getrandbits(64))))
+        stack, ledger = disturbed.stack, disturbed.ledger
+        ledger.set_budget(_BUDGET_MICROS)
+        clients = await exits.enter_async_context(
+            Clients.open(stack, chance=Random(chance.getrandbits(64)), ledger=ledger)
+        )
+        disturber = Disturber(disturbed, overload, Random(chance.getrandbits(64)))
         async with asyncio.TaskGroup() as tasks:
-            disturbing = tasks.create_task(disturb(stack, Random(chance.getrandbits(64))))
+            disturbing = tasks.create_task(disturber.run(seconds=_SECONDS))
             calling = [tasks.create_task(call_in_time(clients, plan)) for plan in planned]
         records = [each.result() for each in calling]
         await everything_billed(stack)
-        outcomes = gather(stack.data, provider, planned, records)
+        asked = Counter(chat.body["model"] for chat in provider.chats) - overload.refused
+        outcomes = gather(planned, records, asked, ledger, disturbing.result())
         report(outcomes, disturbing.result())
         for outcome in outcomes:
             check_client(outcome)
             check_ledger(outcome)
-        await check_history(stack, clients, outcomes)
-        await check_limits(stack, clients)
+        await check_history(clients, outcomes)
+        await check_limits(stack, ledger, clients.account.user_id)
         assert_calm_logs(stack)
 
 
 async def call_in_time(clients: Clients, plan: Plan) -> Record:
     await asyncio.sleep(plan.at_seconds)
     return await call(clients, plan)
-
-
-def set_budget(data: Path) -> None:
-    """Give the plan a budget that nobody spends: it is counted all the same."""
-    with closing(sqlite3.connect(data / "user.sqlite3")) as database, database:
-        database.execute("UPDATE plans SET budget_micros_per_month = ?", (_BUDGET_MICROS,))
 
 
 async def everything_billed(stack: Stack) -> None:
@@ -144,19 +113,29 @@ async def everything_billed(stack: Stack) -> None:
         await eventually(is_quiet, within_seconds=5 * _CALL_HOLD_SECONDS)
 
 
-def gather(data: Path, provider: ScriptedProvider, planned: list[Plan], records: list[Record]) -> list[Outcome]:
+def gather(
+    planned: list[Plan], records: list[Record], asked: Counter[str], ledger: Ledger, disturbances: list[Disturbance]
+) -> list[Outcome]:
     """Put together what is known of each call."""
-    asked = Counter(chat.body["model"] for chat in provider.chats)
     events: dict[str, Counter[str]] = {plan.model: Counter() for plan in planned}
-    for (model, outcome), count in billed(data).items():
+    for (model, outcome), count in ledger.billed().items():
         events[model][outcome] += count
+    cuts = [(each.began_at, each.ended_at) for each in disturbances if each.target == "the provider"]
     return [
-        Outcome(plan, record, asked[plan.model], events[plan.model])
+        Outcome(plan, record, asked[plan.model], was_cut_off(record, cuts), events[plan.model])
         for plan, record in zip(planned, records, strict=True)
     ]
 
 
-def report(outcomes: Sequence[Outcome], faults: Counter[str]) -> None:
+def was_cut_off(record: Record, cuts: list[tuple[float, float]]) -> bool:
+    """Tell whether a call was under way while the way to the provider was broken, or a chat had not noticed yet."""
+    return any(
+        record.began_at < ended_at + _PROVIDER_SECONDS and began_at < record.ended_at for began_at, ended_at in cuts
+    )
+
+
+def report(outcomes: Sequence[Outcome], disturbances: Sequence[Disturbance]) -> None:
+    faults = Counter(f"{each.target} {each.fault}" for each in disturbances)
     statuses = Counter((each.record.status, each.record.error_code) for each in outcomes)
     told = Counter("complete" if each.record.text is not None else "not complete" for each in outcomes)
     ledger = sum((each.events for each in outcomes), Counter[str]())
@@ -174,34 +153,34 @@ def check_ledger(outcome: Outcome) -> None:
     """Check that a call is billed once: as finished if its client has it, and in any case if the provider answered.
 
     What nobody can know is billed for its input: a chat may be killed after it has written a call down and before it
-    has asked, or after the provider has refused and before it has said so.
+    has asked, or after the provider has refused and before it has said so. What the provider was asked in vain, because
+    nothing of its answer came through, is not billed.
     """
     plan, record, asked, events = outcome.plan, outcome.record, outcome.asked, outcome.events
     billed_times = events.total()
     if plan.kind == "background":
         # Each runner that asks is billed for itself; one may die before it has asked.
         assert events["finished"] <= asked, outcome
-        assert plan.behaviour != "good" or asked <= billed_times, outcome
+        assert plan.behaviour != "good" or outcome.is_cut_off or asked <= billed_times, outcome
         assert record.text is None or events["finished"] >= 1, outcome
         return
     assert asked <= 1, outcome
     assert billed_times <= 1, outcome
     if record.text is not None:
         assert events == {"finished": 1}, outcome
-    elif plan.behaviour == "good" and asked:
+    elif record.status == 200 or (plan.behaviour == "good" and asked and not outcome.is_cut_off):
         assert billed_times == 1, outcome
-    elif plan.behaviour == "refuses" and record.error_code == "provider_unavailable":
+    elif record.error_code == "provider_unavailable" and (plan.behaviour == "refuses" or not asked):
         assert billed_times == 0, outcome
 
 
-async def check_history(stack: Stack, clients: Clients, outcomes: Sequence[Outcome]) -> None:
+async def check_history(clients: Clients, outcomes: Sequence[Outcome]) -> None:
     """Check that each response and conversation whose client was told of it is there, whole."""
-    stored = stored_responses(stack.data)
     for outcome in outcomes:
         record = outcome.record
         if record.response_id and record.text is not None:
-            assert stored[record.response_id] == "completed", outcome
-            assert text_of(await clients.get(record.response_id)) == outcome.plan.text, outcome
+            response = await clients.get(record.response_id)
+            assert (response["status"], text_of(response)) == ("completed", outcome.plan.text), outcome
         if record.conversation_id:
             path = f"/v1/conversations/{record.conversation_id}/items"
             items = (await clients.any().get(path)).json()["data"]
@@ -209,15 +188,13 @@ async def check_history(stack: Stack, clients: Clients, outcomes: Sequence[Outco
             assert record.text is None or roles == {"user": 1, "assistant": 1}, outcome
 
 
-async def check_limits(stack: Stack, clients: Clients) -> None:
+async def check_limits(stack: Stack, ledger: Ledger, user_id: str) -> None:
     """Check that Redis has spent what the ledger has, and keeps nothing for ever."""
-    query = "SELECT SUM(cost_micros), strftime('%Y-%m', 'now') FROM usage_events WHERE user_id = ?"
-    with closing(sqlite3.connect(f"file:{stack.data / 'user.sqlite3'}?mode=ro", uri=True)) as database:
-        [(spent, month)] = database.execute(query, (clients.account.user_id,)).fetchall()
+    key = f"limit:{{{user_id}}}:budget:{datetime.now(UTC):%Y-%m}"
     async with redis_of(stack) as redis:
 
         async def agrees() -> bool:
-            return await redis.get(f"limit:{{{clients.account.user_id}}}:budget:{month}") == str(spent).encode()
+            return await redis.get(key) == str(ledger.spent_micros(user_id)).encode()
 
         await eventually(agrees, within_seconds=5)
         slots = [key async for key in redis.scan_iter("limit:*:streams", count=1000)]

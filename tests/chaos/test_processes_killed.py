@@ -19,7 +19,6 @@ from rostra_stack.stack import Stack
 from support.aftermath import (
     assert_calm_logs,
     attempts,
-    billed,
     held_claims,
     immortal_keys,
     redis_of,
@@ -29,6 +28,7 @@ from support.aftermath import (
 )
 from support.background import Clients
 from support.follower import ENDED, Follower, assert_told, text_of
+from support.ledger import Ledger
 from support.provider import ScriptedProvider
 from support.provider_reply import numbered_text
 from support.stack import eventually, own_stack
@@ -194,11 +194,11 @@ async def check_ledger(
     completed = [plan.model for plan, each in zip(planned, responses, strict=True) if each["status"] == "completed"]
 
     async def is_billed() -> bool:
-        ledger = billed(stack.data)
+        ledger = Ledger(stack.data).billed()
         return all(ledger[model, "finished"] for model in completed)
 
     await eventually(is_billed, within_seconds=10)
-    ledger = billed(stack.data)
+    ledger = Ledger(stack.data).billed()
     tried = attempts(stack)
     for plan in planned:
         bills = {outcome: count for (model, outcome), count in ledger.items() if model == plan.model}

@@ -18,9 +18,10 @@ from rostra_kit.errors import AppError
 from rostra_kit.settings import ServiceAddress
 from rostra_kit.testing.grpc import call_as
 from rostra_stack.stack import Stack
-from support.aftermath import assert_calm_logs, billed, redis_of, stored_outputs
+from support.aftermath import assert_calm_logs, redis_of, stored_outputs
 from support.background import Clients
 from support.follower import Follower, assert_told, text_of
+from support.ledger import Ledger
 from support.provider import ScriptedProvider
 from support.provider_reply import numbered_text
 from support.provider_script import hold, say
@@ -72,7 +73,7 @@ async def test_chat_that_was_paused_past_its_lease_neither_stores_nor_publishes(
         paused.signal(signal.SIGCONT)
 
         async def both_are_settled() -> bool:
-            return sum(billed(tmp_path).values()) == 2
+            return sum(Ledger(tmp_path).billed().values()) == 2
 
         await eventually(both_are_settled, within_seconds=20)
         await assert_store_refuses(stack, clients, response)

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from rostra_stack.stack import Stack
-from support.aftermath import lift_limits
+from support.ledger import Ledger
 from support.openai_error import refusal
 from support.stack import create_key, own_stack, register
 
@@ -60,7 +60,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     patience = {f"ROSTRA_{name}_REDIS__LIMITER_TIMEOUT_SECONDS": "10" for name in ("GATEWAY", "CHAT")}
     environment = {"ROSTRA_CHAT_CATALOGUE_FILE": str(catalogue), **patience}
     async with own_stack(data / "stack", environment=environment, gateways=3, chats=3) as stack:
-        lift_limits(stack.data)
+        Ledger(stack.data).lift_limits()
         yield stack
 
 

@@ -3,12 +3,11 @@
 import asyncio
 import itertools
 import os
-import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from rostra_stack.config import StackConfig
 from rostra_stack.plan import plan_stack
 from rostra_user.signing_keys import create_first_key
 from support.chart import CHART, least_values, of_kind, read_values, render
+from support.ledger import Ledger
 from support.name_server import name_server
 from support.simulated_cluster import Cluster, Timing
 from support.stack import register
@@ -134,7 +134,7 @@ async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
         }
         manifests = render(least_values(user={"settings": {"registration": "open"}}))
         await migrate(manifests, secrets)
-        lift_limits(folder)
+        Ledger(folder).lift_limits()
         overrides = {
             # SQLite is not for production, and two processes on one machine may share it all the same.
             "history": {"ROSTRA_HISTORY_ENVIRONMENT": "development"},
@@ -158,13 +158,6 @@ async def migrate(manifests: list[dict[str, object]], secrets: dict[str, str]) -
     variables = {each["name"]: each.get("value") or secrets[each["name"]] for each in container["env"]}
     process = await asyncio.create_subprocess_exec(sys.executable, *container["args"], env={**os.environ, **variables})
     assert await process.wait() == 0
-
-
-def lift_limits(folder: Path) -> None:
-    """Lift the default plan's limits, for one account makes all calls."""
-    with closing(sqlite3.connect(folder / "user.sqlite3")) as database, database:
-        names = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
-        database.execute(f"UPDATE plans SET {', '.join(f'{name} = {_UNLIMITED}' for name in names)}")
 
 
 async def test_rolling_upgrade_loses_nothing_of_a_thousand_calls(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What must be so when a stack has been through something: in its ledger, its database, its Redis and its logs."""
+"""What must be so when a stack has been through something: in its database, its Redis and its logs."""
 
 import sqlite3
 from collections import Counter
@@ -12,22 +12,8 @@ from redis.asyncio import Redis
 from rostra_kit.usage_queue import OPEN_CALL_EVENTS, OPEN_CALL_LAPSES, USAGE_STREAM
 from rostra_stack.stack import Stack
 
-_UNLIMITED = 1_000_000
 # The queue, and the calls that wait in it to be billed.
 _MEANT_TO_STAY = {key.encode() for key in (USAGE_STREAM, OPEN_CALL_EVENTS, OPEN_CALL_LAPSES)}
-
-
-def lift_limits(stack_data: Path) -> None:
-    """Lift the default plan's limits: they are still reserved and settled, but never reached."""
-    limits = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
-    with closing(sqlite3.connect(stack_data / "user.sqlite3")) as database, database:
-        database.execute(f"UPDATE plans SET {', '.join(f'{name} = {_UNLIMITED * 100}' for name in limits)}")
-
-
-def billed(stack_data: Path) -> Counter[tuple[str, str]]:
-    """Return how often the ledger has each model and outcome."""
-    rows = _rows(stack_data / "user.sqlite3", "SELECT model, outcome, COUNT(*) AS n FROM usage_events GROUP BY 1, 2")
-    return Counter({(row["model"], row["outcome"]): row["n"] for row in rows})
 
 
 def stored_responses(stack_data: Path) -> dict[str, str]:

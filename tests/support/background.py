@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 
 from rostra_stack.stack import Stack
-from support.aftermath import lift_limits
 from support.follower import ENDED, Follower
+from support.ledger import Ledger
 from support.stack import Account, register
 
 _RETRY_SECONDS = 0.1
@@ -36,11 +36,16 @@ class Clients:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, stack: Stack, *, chance: Random | None = None, timeout_seconds: float = _TIMEOUT_SECONDS
+        cls,
+        stack: Stack,
+        *,
+        chance: Random | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        ledger: Ledger | None = None,
     ) -> AsyncIterator["Clients"]:
-        """Register somebody whom no limit stops."""
-        lift_limits(stack.data)
-        account = register(stack.gateway_urls[0])
+        """Register somebody whom no limit stops; `ledger` is where, if not in the stack's own database."""
+        (ledger or Ledger(stack.data)).lift_limits()
+        account = await asyncio.to_thread(register, stack.gateway_urls[0])
         limits = httpx.Limits(max_connections=None)
         async with AsyncExitStack() as exits:
             clients = [

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 from rostra_kit.ports import LOOPBACK, free_port
 
@@ -29,8 +30,15 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.WriteTransport] = set()
         self._is_silent = False
+        self._loses_answers = False
         self._delay_seconds = 0.0
         self._elsewhere: int | None = None
+
+    def instead_of(self, url: str) -> str:
+        """Return a URL with this address in place of its own."""
+        parts = urlsplit(url)
+        credentials, at, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{credentials}{at}{LOOPBACK}:{self.port}").geturl()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["FaultProxy"]:
@@ -44,7 +52,7 @@ class FaultProxy:
 
     async def heal(self) -> None:
         """Pass everything on from now on; connections that lost something meanwhile stay silent."""
-        self._is_silent, self._delay_seconds = False, 0.0
+        self._is_silent, self._loses_answers, self._delay_seconds = False, False, 0.0
         if self._elsewhere is not None:
             self._elsewhere = None
             self.cut()
@@ -68,6 +76,10 @@ class FaultProxy:
     def fall_silent(self) -> None:
         """Take connections and everything they bring, and never answer."""
         self._is_silent = True
+
+    def lose_answers(self) -> None:
+        """Pass on what connections bring, so that it is done, and never answer."""
+        self._loses_answers = True
 
     def slow_down(self, seconds: float) -> None:
         """Pass on each piece of an answer only after a while."""
@@ -106,7 +118,7 @@ class FaultProxy:
             if answers and self._delay_seconds:
                 await asyncio.sleep(self._delay_seconds)
             # What was lost once is never made up for.
-            was_silent = was_silent or self._is_silent
+            was_silent = was_silent or self._is_silent or (answers and self._loses_answers)
             if not was_silent:
                 writer.write(data)
         if not (was_silent or self._is_silent):

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from rostra_stack.stack import Stack
-from support.aftermath import lift_limits
+from support.ledger import Ledger
 from support.provider import ScriptedProvider
 from support.provider_call import Call, Script
 from support.provider_failure import overloaded
@@ -60,7 +60,7 @@ async def scene_in(
         own_stack(data, provider=provider, environment=environment, chats=2) as stack,
     ):
         provider.program(MODEL, GOOD)
-        lift_limits(stack.data)
+        Ledger(stack.data).lift_limits()
         account = await asyncio.to_thread(register, stack.gateway_urls[0])
         yield Scene(stack=stack, provider=provider, account=account)
 

@@ -1,5 +1,7 @@
 """Calls of every kind, each of a model of its own, so that the provider and the ledger tell whose a call was."""
 
+import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal, get_args
@@ -10,9 +12,10 @@ import orjson
 from support.background import Clients
 from support.follower import text_of
 from support.provider import ScriptedProvider
+from support.provider_call import Call, Script
 from support.provider_failure import overloaded
 from support.provider_reply import numbered_text
-from support.provider_script import refuse, say
+from support.provider_script import refuse, say, script_for
 
 Kind = Literal["completion", "completion_stream", "response", "response_stream", "background", "conversation"]
 Behaviour = Literal["good", "refuses", "breaks"]
@@ -47,13 +50,16 @@ class Record:
     """What the client knows of its call.
 
     Attributes:
-        status: The answer's status; 0 for none.
+        began_at: When it was made, by the event loop's clock, and likewise `ended_at`.
+        status: The status of the model's answer; 0 for none.
         text: What was answered; `None` unless the answer came to its end.
         response_id: The response, once its client was told that it is complete.
         conversation_id: The conversation, once its client was told that it is there.
         error_code: Why it was refused.
     """
 
+    began_at: float = 0.0
+    ended_at: float = 0.0
     status: int = 0
     text: str | None = None
     response_id: str = ""
@@ -76,31 +82,58 @@ def plans(chance: Random, *, seconds: float, per_second: float) -> list[Plan]:
     ]
 
 
-def program(provider: ScriptedProvider, planned: list[Plan]) -> str:
+class Overload:
+    """Lets a provider refuse every call for a while.
+
+    Attributes:
+        is_on: Whether it does now.
+        refused: How many calls of each model it has refused.
+    """
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.refused: Counter[str] = Counter()
+
+    def before(self, script: Script) -> Script:
+        """Return the script that is played but for these times."""
+
+        async def play(call: Call) -> None:
+            if self.is_on:
+                self.refused[call.request.model] += 1
+                await call.fail(overloaded())
+            else:
+                await script(call)
+
+        return play
+
+
+def program(provider: ScriptedProvider, planned: list[Plan], overload: Overload) -> str:
     """Teach the provider how the models behave, and return a catalogue that prices them."""
     provider.models = [plan.model for plan in planned]
     for plan in planned:
         script = {
             "good": say(plan.text, gap_seconds=plan.gap_seconds),
             "refuses": refuse(overloaded()),
-            "breaks": "close-mid-stream",
+            "breaks": script_for("close-mid-stream"),
         }[plan.behaviour]
-        provider.program(plan.model, script)
+        provider.program(plan.model, overload.before(script))
     return "models:\n" + "".join(_CATALOGUE_ENTRY.format(model=plan.model) for plan in planned)
 
 
 async def call(clients: Clients, plan: Plan) -> Record:
     """Make a call once, but for its creation in the background, and return what the client knows of it."""
-    if plan.kind == "background":
-        return await _run_in_background(clients, plan)
-    record, client = Record(), clients.any()
+    loop = asyncio.get_running_loop()
+    record = Record(began_at=loop.time())
     try:
-        if plan.kind in ("completion", "completion_stream"):
-            await _complete(client, plan, record)
+        if plan.kind == "background":
+            await _run_in_background(clients, plan, record)
+        elif plan.kind in ("completion", "completion_stream"):
+            await _complete(clients.any(), plan, record)
         else:
-            await _respond(client, plan, record)
+            await _respond(clients.any(), plan, record)
     except httpx.TransportError as error:
         record.error_code = type(error).__name__
+    record.ended_at = loop.time()
     return record
 
 
@@ -125,6 +158,7 @@ async def _respond(client: httpx.AsyncClient, plan: Plan, record: Record) -> Non
         created = await client.post("/v1/conversations", json={})
         if not (conversation := _noted(record, created)):
             return
+        record.status = 0
         record.conversation_id = body["conversation"] = conversation["id"]
     if plan.kind != "response_stream":
         answer = await client.post("/v1/responses", json=body)
@@ -138,11 +172,12 @@ async def _respond(client: httpx.AsyncClient, plan: Plan, record: Record) -> Non
         record.response_id, record.text = found["id"], text_of(found)
 
 
-async def _run_in_background(clients: Clients, plan: Plan) -> Record:
-    response_id = await clients.create(plan.model)
-    response = await clients.ended(response_id, within_seconds=4 * _ANSWER_SECONDS)
-    text = text_of(response) if response["status"] == "completed" else None
-    return Record(status=200, text=text, response_id=response_id)
+async def _run_in_background(clients: Clients, plan: Plan, record: Record) -> None:
+    record.response_id = await clients.create(plan.model)
+    response = await clients.ended(record.response_id, within_seconds=4 * _ANSWER_SECONDS)
+    record.status = 200
+    if response["status"] == "completed":
+        record.text = text_of(response)
 
 
 def _noted(record: Record, answer: httpx.Response) -> dict[str, Any] | None:
