@@ -45,7 +45,7 @@ from rostra_user.sql.engine import open_engine, watch_pool
 from rostra_user.sql.erasures import SqlErasureStore
 from rostra_user.sql.plans import SqlPlanStore
 from rostra_user.sql.replica import StaleReader, replica_settings
-from rostra_user.sql.schema import check_schema, upgrade
+from rostra_user.sql.schema import check_schema, is_up_to_date
 from rostra_user.sql.sessions import SqlSessionStore
 from rostra_user.sql.usage import SqlUsageStore
 from rostra_user.usage_consumer import UsageConsumer
@@ -59,7 +59,9 @@ async def build(settings: Settings, registry: CollectorRegistry, *, clock: Clock
         keys = _signing_keys(settings, clock)
         hasher = stack.enter_context(PasswordHasher(settings.passwords))
         engine = await stack.enter_async_context(open_engine(settings.database))
-        if settings.database.migrates_on_start:
+        if settings.database.migrates_on_start and not await is_up_to_date(engine):
+            from rostra_user.sql.migration import upgrade  # noqa: PLC0415 - large, and needed once
+
             await upgrade(engine)
         redis = await stack.enter_async_context(open_redis(settings.redis, registry))
         calls_made = ClientRpcMetrics(registry)

@@ -6,7 +6,7 @@ import logging
 from rostra_kit.logging import configure_logging
 from rostra_user.settings import DatabaseSettings, MigrationSettings
 from rostra_user.sql.engine import open_engine
-from rostra_user.sql.schema import upgrade
+from rostra_user.sql.migration import upgrade
 
 logger = logging.getLogger(__name__)
 

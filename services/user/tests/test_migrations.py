@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import rostra_user.migrations
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.engine import open_engine
-from rostra_user.sql.schema import NOTHING, check_schema, downgrade, upgrade
+from rostra_user.sql.migration import NOTHING, downgrade, upgrade
+from rostra_user.sql.schema import check_schema
 from rostra_user.sql.tables import metadata
 
 SCRIPTS = ScriptDirectory(rostra_user.migrations.__path__[0])

@@ -1,16 +1,22 @@
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, inspect, text
 
+import rostra_user.migrations
 from rostra_kit.errors import UnavailableError
 from rostra_kit.ports import free_port
 from rostra_user.settings import DatabaseSettings
 from rostra_user.sql.engine import open_engine
-from rostra_user.sql.schema import NOTHING, check_schema, downgrade, upgrade
+from rostra_user.sql.migration import NOTHING, downgrade, upgrade
+from rostra_user.sql.schema import REVISIONS, check_schema
 from rostra_user.sql.tables import metadata
 
 
@@ -46,8 +52,21 @@ async def test_processes_that_migrate_at_once_wait_for_each_other(empty_database
 
 async def test_schema_that_lags_behind_is_not_ready(empty_database: DatabaseSettings) -> None:
     async with open_engine(empty_database) as engine:
-        with pytest.raises(UnavailableError, match=r"rostra_user\.migrate"):
-            await check_schema(engine)
+        for revision in ("", *REVISIONS[:-1]):
+            if revision:
+                await upgrade(engine, revision)
+            with pytest.raises(UnavailableError, match=r"rostra_user\.migrate"):
+                await check_schema(engine)
+
+
+def test_revisions_are_those_of_the_migrations() -> None:
+    scripts = ScriptDirectory(str(Path(rostra_user.migrations.__file__ or "").parent))
+    assert list(reversed(REVISIONS)) == [script.revision for script in scripts.walk_revisions()]
+
+
+def test_service_runs_without_what_migrates() -> None:
+    program = "import sys, rostra_user.app; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
 
 
 async def test_schema_of_a_newer_release_is_ready(empty_database: DatabaseSettings) -> None:

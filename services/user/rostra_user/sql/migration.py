@@ -1,4 +1,4 @@
-"""Brings the database's schema up to date, one process at a time, and tells whether it is."""
+"""Brings the database's schema up to date, one process at a time."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,14 +8,11 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import rostra_user
 from rostra_kit.errors import UnavailableError
-from rostra_user.sql.database import translated_errors
 
 NEWEST = "head"
 NOTHING = "base"
@@ -37,20 +34,6 @@ async def downgrade(engine: AsyncEngine, revision: str) -> None:
     """Take the migrations after `revision` back, and the data in their tables with them."""
     async with _locked(engine) as connection:
         await connection.run_sync(partial(_run, command.downgrade, revision))
-
-
-async def check_schema(engine: AsyncEngine) -> None:
-    """Raise `UnavailableError` unless the database has the newest revision, or one newer than this code knows.
-
-    During an update old pods meet the new schema: migrations only ever add what old code can ignore.
-    """
-    with translated_errors():
-        async with engine.connect() as connection:
-            current = await connection.run_sync(_current_revision)
-    scripts = ScriptDirectory.from_config(_config())
-    known = {script.revision for script in scripts.walk_revisions()}
-    if current is None or (current in known and current != scripts.get_current_head()):
-        raise UnavailableError("The database's schema is not up to date: run `python -m rostra_user.migrate`.")
 
 
 @asynccontextmanager
@@ -77,10 +60,6 @@ async def _locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 def _run(migrate: Callable[[Config, str], None], revision: str, connection: Connection) -> None:
     migrate(_config(connection), revision)
-
-
-def _current_revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config(connection: Connection | None = None) -> Config:
