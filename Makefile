@@ -3,9 +3,11 @@
 PORT ?= 8080
 DATA ?= .rostra
 FUZZ ?= 60000
+STACK ?= MySQL MongoDB Redis
 PYTHON := .venv/bin/python
+PARALLEL := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-integration test-e2e failures fuzz load bench soak drills pictures footprint images chart-package sbom audit clean
+.PHONY: help run fmt kind-up kind-down dev deploy undeploy generate lock check lint typecheck verify test test-servers test-integration test-e2e failures fuzz load bench soak drills pictures footprint images chart-package sbom audit clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,17 +70,24 @@ verify: ## Check that what is generated is up to date
 
 test: ## Run the tests (real databases join where they are found)
 	@hack/setup dev
-	@.venv/bin/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	@.venv/bin/pytest $(PARALLEL)
+
+test-servers: ## Run the tests of the API with everything kept on real servers (STACK="MySQL MongoDB Redis")
+	@hack/setup dev
+	@ROSTRA_TEST_STACK="$(STACK)" .venv/bin/pytest $(PARALLEL) tests/e2e
 
 test-integration: ## Install real databases where they can be had, then run the tests that use them
 	@hack/setup dev
 	@hack/install-servers
 	@.venv/bin/pytest -m integration
+	@$(MAKE) --no-print-directory test-servers
+	@$(MAKE) --no-print-directory test-servers STACK="MariaDB MongoDB Valkey"
 
 test-e2e: ## Run the golden journey on a real cluster (CONTEXT=… TAG=… REGISTRY=…)
 	@hack/setup dev
 	@ROSTRA_E2E_CONTEXT="$${CONTEXT:?names the context of kubectl to test on}" ROSTRA_E2E_TAG="$$TAG" \
 	    ROSTRA_E2E_REGISTRY="$$REGISTRY" .venv/bin/pytest tests/e2e_cluster
+
 failures: ## Play all of docs/failure-modes.md through, and call every operation under every fault
 	@hack/setup dev
 	@ROSTRA_TEST_FULL=1 .venv/bin/pytest tests/chaos/test_failure_modes.py

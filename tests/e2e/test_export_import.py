@@ -124,7 +124,7 @@ async def test_history_of_chatgpt_is_imported_from_a_body_larger_than_the_memory
             yield separator + json.dumps(chatgpt_conversation(f"{number} {filler}", number=number)).encode()
         yield b"]"
 
-    gateway = stack._stack.children["gateway-1"]
+    gateway = stack.children["gateway-1"]
     before = most_memory(gateway.pid)
     answer = await http.post(_IMPORT, content=body(), headers=account.key, timeout=120)
     assert answer.status_code == 200, answer.text

@@ -2,9 +2,6 @@
 
 import asyncio
 import math
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,10 +14,8 @@ import pytest
 import pytest_asyncio
 
 from rostra_stack.stack import Stack
-from support.servers import fresh_database, mariadb_url, mongodb_url, mysql_url, redis_url, valkey_url
 from support.stack import Account, create_key, eventually, own_stack, register, said, sdk
-
-__all__ = ["mariadb_url", "mongodb_url", "mysql_url", "redis_url", "valkey_url"]
+from support.stack_servers import settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
@@ -54,38 +49,23 @@ class Place:
         return Counter(answer.status_code for answer in await asyncio.gather(*posts))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["mysql-redis", "mariadb-valkey"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["MySQL MongoDB Redis", "MariaDB MongoDB Valkey"])
 async def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """Yield a stack of two gateways and two chats, whose databases are all real servers'."""
-    sql, key_value = (request.getfixturevalue(f"{name}_url") for name in request.param.split("-"))
-    data = tmp_path_factory.mktemp(request.param)
+    data = tmp_path_factory.mktemp("place")
     (data / "models.yaml").write_text(_CATALOGUE)
     async with AsyncExitStack() as exits:
-        sql_url, document_url, key_value_url = (
-            exits.enter_context(fresh_database(url)) for url in (sql, request.getfixturevalue("mongodb_url"), key_value)
-        )
-        redis = {f"ROSTRA_{name}_REDIS__URL": key_value_url for name in ("GATEWAY", "CHAT", "USER")}
-        # Patient: on a busy machine a limit must not be counted by each process alone.
-        patience = {f"ROSTRA_{name}_REDIS__LIMITER_TIMEOUT_SECONDS": "10" for name in ("GATEWAY", "CHAT")}
         environment = {
-            "ROSTRA_USER_DATABASE__URL": sql_url,
-            "ROSTRA_HISTORY_DATABASE__URL": document_url,
             "ROSTRA_CHAT_CATALOGUE_FILE": str(data / "models.yaml"),
-            **redis,
-            **patience,
+            # Patient: on a busy machine a limit must not be counted by each process alone.
+            **{f"ROSTRA_{name}_REDIS__LIMITER_TIMEOUT_SECONDS": "10" for name in ("GATEWAY", "CHAT")},
+            **exits.enter_context(settings_on(request.param.split())),
         }
-        migrate(environment)
         stack = await exits.enter_async_context(own_stack(data / "stack", environment=environment, gateways=2, chats=2))
         gateways = [
             await exits.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60)) for url in stack.gateway_urls
         ]
         yield Place(stack, register(stack.gateway_urls[0]), gateways)
-
-
-def migrate(environment: dict[str, str]) -> None:
-    """Make the tables, as the chart's hook does before a release."""
-    command = [sys.executable, "-m", "rostra_user.migrate"]
-    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, timeout=120)
 
 
 async def test_golden_journey(place: Place) -> None:

@@ -1,16 +1,16 @@
 """Fixtures that run the whole product as processes: one stack for a session's tests, and others for tests of their own.
 
-The shared stack has two gateways and one of every other service; its models come from a scripted provider, and from
-`echo` without its pauses. It lives in a thread with an event loop of its own, so that each test may have another loop.
+The shared stack has two gateways and one of every other service, on what is embedded or on real servers
+(`support.stack_servers`); its models come from a scripted provider, and from `echo` without its pauses. It lives in a
+thread with an event loop of its own, so that each test may have another loop.
 """
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -21,11 +21,12 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from rostra_stack.child import ChildFailed
+from rostra_stack.child import Child, ChildFailed
 from rostra_stack.config import StackConfig
 from rostra_stack.stack import Stack
 from support.provider import ScriptedProvider
 from support.provider_script import FAULT_MODELS, GOOD_MODELS
+from support.stack_servers import CHOSEN, settings_on
 
 ResultT = TypeVar("ResultT")
 
@@ -68,11 +69,14 @@ class SharedStack:
     def __init__(self, data: Path) -> None:
         self.provider = ScriptedProvider(models=(*GOOD_MODELS, *FAULT_MODELS, *_OTHER_MODELS))
         self._exit = AsyncExitStack()
+        # Servers end with the thread that started them: this one.
+        self._servers = ExitStack()
+        environment = self._servers.enter_context(settings_on(CHOSEN))
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="stack", daemon=True)
         self._thread.start()
         try:
-            self._stack = self.run(self._start(data))
+            self._stack = self.run(self._start(data, environment))
         except BaseException:
             self.close()
             raise
@@ -87,6 +91,11 @@ class SharedStack:
         """Return the folder that holds databases, keys and logs."""
         return self._stack.data
 
+    @property
+    def children(self) -> dict[str, Child]:
+        """Return the processes by name."""
+        return self._stack.children
+
     def run(self, work: Coroutine[Any, Any, ResultT], *, timeout_seconds: float = _START_AND_STOP_SECONDS) -> ResultT:
         """Run `work` in the stack's event loop, where the provider's tallies can be awaited."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_seconds)
@@ -99,10 +108,12 @@ class SharedStack:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+            self._servers.close()
 
-    async def _start(self, data: Path) -> Stack:
+    async def _start(self, data: Path, environment: Mapping[str, str]) -> Stack:
         await self._exit.enter_async_context(self.provider)
-        return await self._exit.enter_async_context(own_stack(data, provider=self.provider, gateways=2))
+        stack = own_stack(data, provider=self.provider, environment=environment, gateways=2)
+        return await self._exit.enter_async_context(stack)
 
 
 class Journal:
@@ -224,18 +235,12 @@ def register(base_url: str, **fields: str) -> Account:
     )
 
 
-def administrator(stack: SharedStack | Stack, *, database_url: str | None = None) -> Account:
-    """Register somebody new, make them an administrator as an operator would, and sign them in.
-
-    Args:
-        stack: Where.
-        database_url: The user service's database, if not the stack's own.
-    """
+def administrator(stack: SharedStack | Stack) -> Account:
+    """Register somebody new, make them an administrator as an operator would, and sign them in."""
     account = register(stack.gateway_urls[0])
-    url = database_url or f"sqlite+aiosqlite:///{stack.data}/user.sqlite3"
-    environment = os.environ | {"ROSTRA_USER_DATABASE__URL": url}
+    [user, *_] = [child for name, child in stack.children.items() if name.startswith("user")]
     command = [sys.executable, "-m", "rostra_user.admin", "grant", account.email]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, env=user.plan.environment, check=True, capture_output=True, timeout=30)
     # Gateways remember whom the first session stood for.
     login = {"email": account.email, "password": account.password}
     session = httpx.post(f"{stack.gateway_urls[0]}/v1/auth/login", json=login, timeout=30).json()
