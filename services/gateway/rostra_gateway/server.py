@@ -14,7 +14,7 @@ from rostra_gateway.clients import Clients
 from rostra_gateway.protocol import protocol_with
 from rostra_gateway.response_headers import security_headers
 from rostra_gateway.settings import Settings
-from rostra_kit.garbage import settle_collector
+from rostra_kit.memory import settle_memory
 from rostra_kit.readiness import wait_until_ready
 from rostra_kit.shutdown import Shutdown
 from rostra_kit.telemetry.process import metrics_served
@@ -50,7 +50,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         readiness = app.state.readiness = Readiness()
         ports = {"port": settings.listen.port, "metrics_port": metrics_port}
         logger.info("listening", extra=ports)
-        settle_collector()
+        settle_memory()
         server = Server(_uvicorn_config(app, settings))
         serving = asyncio.create_task(server.serve())
         becoming_ready = asyncio.create_task(_become_ready(app.state.edge.clients, readiness))

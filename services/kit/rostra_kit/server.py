@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from rostra.carrier.v1.carrier_service_pb2_grpc import add_CarrierServiceServicer_to_server
 from rostra_kit.carrier.server import Carrier
 from rostra_kit.client import KEEPALIVE_MS, MAX_MESSAGE_BYTES
-from rostra_kit.garbage import settle_collector
 from rostra_kit.logging import configure_logging
+from rostra_kit.memory import settle_memory
 from rostra_kit.readiness import Check, wait_until_ready
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.server_interceptor import ServerInterceptor
@@ -88,7 +88,7 @@ async def _serve(settings: SettingsT, build: Build[SettingsT], registry: Collect
         health_server = await _start_health_server(settings.listen, health_servicer)
         await server.start()
         logger.info("listening", extra={"port": port, "metrics_port": metrics_port})
-        settle_collector()
+        settle_memory()
 
         ready = asyncio.create_task(wait_until_ready(app.readiness))
         stop = asyncio.create_task(shutdown.wait())
