@@ -45,6 +45,38 @@ def parse_body(body: bytes) -> Body:
     return parsed
 
 
+def messages_of(body: Mapping[str, Any]) -> list[Any]:
+    """Return the body's messages.
+
+    Raises:
+        InvalidArgumentError: There is no list of them.
+    """
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        raise InvalidArgumentError(
+            "Invalid type for 'messages': expected an array.",
+            reason=ErrorReason.ERROR_REASON_INVALID_TYPE,
+            param="messages",
+        )
+    return messages
+
+
+def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the body's metadata, none by default.
+
+    Raises:
+        InvalidArgumentError: They are not pairs of strings.
+    """
+    metadata = body.get("metadata") or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise InvalidArgumentError(
+            "Invalid type for 'metadata': expected an object of strings.",
+            reason=ErrorReason.ERROR_REASON_INVALID_TYPE,
+            param="metadata",
+        )
+    return metadata
+
+
 def encode_json(value: object) -> bytes:
     """Return what came out of a client's JSON as JSON again.
 

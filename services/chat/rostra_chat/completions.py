@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageOutcome
 from rostra_chat.catalogue import Model
-from rostra_chat.chat_request import measure, parse_body
+from rostra_chat.chat_request import measure, messages_of, metadata_of, parse_body
 from rostra_chat.completion_store import CompletionStore
 from rostra_chat.metering import Charge, Meter
 from rostra_chat.models import ModelDirectory
@@ -102,15 +102,18 @@ class Completions:
 
     async def _begin(self, model_name: str, raw_body: bytes, *, store: bool) -> "_Call":
         body = parse_body(raw_body)
-        # Rostra is what stores: servers that do not would refuse both, and OpenAI would store the answer as well.
-        metadata = body.pop("metadata", None)
-        body.pop("store", None)
         model, provider = await self._models.get(model_name)
+        recording = None
+        if store:
+            messages, metadata = messages_of(body), metadata_of(body)
+            recording = Recording(provider, self._store, model=model_name, messages=messages, metadata=metadata)
+        # Rostra is what stores: servers that do not would refuse both, and OpenAI would store the answer as well.
+        body.pop("metadata", None)
+        body.pop("store", None)
         demand = measure(model, body, default_max_output_tokens=self._default_max_output_tokens)
         charge = await self._meter.reserve(
             model=model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens
         )
-        recording = Recording(provider, self._store, model=model_name, metadata=metadata or {}) if store else None
         return _Call(model, recording or provider, body, charge, Tally(input_tokens=demand.input_tokens))
 
 

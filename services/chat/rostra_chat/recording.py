@@ -26,28 +26,35 @@ class Recording:
         provider: Answers the call.
         store: Where the answer goes.
         model: The name of the model that the client asked for.
+        messages: What the client asked.
         metadata: The client's own pairs.
     """
 
-    def __init__(self, provider: Provider, store: CompletionStore, *, model: str, metadata: dict[str, str]) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        store: CompletionStore,
+        *,
+        model: str,
+        messages: list[Any],
+        metadata: dict[str, str],
+    ) -> None:
         self._provider = provider
         self._store = store
         self._model = model
         self._metadata = metadata
         self._name = {"id": new_id("chatcmpl").replace("_", "-")}  # as OpenAI writes it
-        self._messages: list[Any] = []
+        self._messages = messages
         self._completion: dict[str, Any] = {}
 
     async def complete(self, model: Model, body: Body) -> tuple[dict[str, Any], bytes]:
         """Complete a chat: see `Provider`."""
-        self._messages = body["messages"]
         answer, _ = await self._provider.complete(model, body)
         self._completion = answer | self._name
         return self._completion, orjson.dumps(self._completion)
 
     async def stream(self, model: Model, body: Body) -> AsyncGenerator[list[Frame], None]:
         """Complete a chat and yield its chunks: see `Provider`."""
-        self._messages = body["messages"]
         assembly, size = Assembly(), 0
         async with aclosing(self._provider.stream(model, body)) as batches:
             async for batch in batches:

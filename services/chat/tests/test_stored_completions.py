@@ -282,3 +282,17 @@ async def test_stream_larger_than_can_be_kept_is_ended(
     with pytest.raises(AppError, match="too large"):
         await frames_of(chat, "ok")
     assert not history.called.is_set()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"messages": None}, {"messages": "Hi"}, {"metadata": ["a"]}, {"metadata": {"a": 1}}], ids=str
+)
+async def test_what_cannot_be_stored_is_refused_before_the_model_is_asked(
+    chat: Client, provider: ScriptedProvider, read_usage_events: Read, wrong: dict[str, Any]
+) -> None:
+    for call in (create(chat, "ok", **wrong), frames_of(chat, "ok", **wrong)):
+        with pytest.raises(InvalidArgumentError) as refused:
+            await call
+        assert refused.value.param == next(iter(wrong))
+    assert not provider.chats
+    assert await read_usage_events() == []
