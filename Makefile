@@ -103,6 +103,7 @@ load: ## Measure what the gateway adds to a provider's time, what background res
 	@$(PYTHON) tests/load/overload.py
 	@$(PYTHON) tests/load/telemetry_cost.py
 	@$(PYTHON) tests/load/conversation_length.py
+	@$(PYTHON) tests/load/scaling.py
 	@$(PYTHON) tests/load/grpc_cost.py
 	@$(PYTHON) tests/load/ceiling.py
 

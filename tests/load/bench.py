@@ -32,9 +32,9 @@ SYSTEM_CORE, LOAD_CORE = 0, 1
 WARM_UP_SECONDS, REST_SECONDS = 3.0, 10.0
 
 
-def ask(url: str, headers: dict[str, str], load: Load, seconds: float) -> dict[str, Any]:
-    """Let callers call for a while, and return what they saw."""
-    command = [sys.executable, HERE / "bench_caller.py", url, "--callers", str(load.callers)]
+def ask(url: str, headers: dict[str, str], load: Load, seconds: float, *, callers: int | None = None) -> dict[str, Any]:
+    """Let callers call for a while, as many as the load has unless told otherwise, and return what they saw."""
+    command = [sys.executable, HERE / "bench_caller.py", url, "--callers", str(callers or load.callers)]
     command += ["--seconds", str(seconds), "--spread", str(load.spread_seconds)]
     told = json.dumps({"headers": headers, "body": load.body})
     pinned = ["taskset", "-c", str(LOAD_CORE), *map(str, command)]

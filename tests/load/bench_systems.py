@@ -75,23 +75,31 @@ def pin(pid: int, core: int) -> None:
 @asynccontextmanager
 async def rostra(provider: str, folder: Path, core: int) -> AsyncIterator[Running]:
     """Run Rostra's four services and its Redis, one process each."""
-    limits = {f"ROSTRA_GATEWAY_ADDRESS_LIMITS__{name}": str(UNLIMITED) for name in ("REQUESTS_PER_MINUTE",)}
-    limits["ROSTRA_GATEWAY_ADDRESS_LIMITS__CONCURRENT_STREAMS"] = str(UNLIMITED)
-    environment = {"OPENAI_BASE_URL": provider, "OPENAI_API_KEY": secrets.token_hex(8), **limits}
     began = time.monotonic()
-    async with Stack(StackConfig(data=folder, port=0, environment=environment)) as stack:
+    async with unlimited_stack(provider, folder) as (stack, headers):
         started = time.monotonic() - began
         for child in stack.children.values():
             pin(child.pid, core)
-        with closing(sqlite3.connect(folder / "user.sqlite3", timeout=10)) as database, database:
-            names = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
-            database.execute(f"UPDATE plans SET {', '.join(f'{name} = {UNLIMITED}' for name in names)}")
-        url = stack.gateway_urls[0]
-        headers = {"authorization": f"Bearer {await local_api_key(url, folder)}"}
-        processes = {name: child.pid for name, child in stack.children.items()}
+        url, processes = stack.gateway_urls[0], {name: child.pid for name, child in stack.children.items()}
         yield Running(
             "Rostra", f"{url}/v1/chat/completions", headers, started, lambda: processes, f"{url}/v1/responses"
         )
+
+
+@asynccontextmanager
+async def unlimited_stack(
+    provider: str, folder: Path, *, replicas: int = 1
+) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
+    """Run Rostra with so many processes of each service, and yield it with the headers of somebody without limits."""
+    limits = {f"ROSTRA_GATEWAY_ADDRESS_LIMITS__{name}": str(UNLIMITED) for name in ("REQUESTS_PER_MINUTE",)}
+    limits["ROSTRA_GATEWAY_ADDRESS_LIMITS__CONCURRENT_STREAMS"] = str(UNLIMITED)
+    environment = {"OPENAI_BASE_URL": provider, "OPENAI_API_KEY": secrets.token_hex(8), **limits}
+    counts = dict.fromkeys(("gateways", "chats", "histories", "users"), replicas)
+    async with Stack(StackConfig(data=folder, port=0, environment=environment, **counts)) as stack:
+        with closing(sqlite3.connect(folder / "user.sqlite3", timeout=10)) as database, database:
+            names = ("requests_per_minute", "tokens_per_minute", "concurrent_streams")
+            database.execute(f"UPDATE plans SET {', '.join(f'{name} = {UNLIMITED}' for name in names)}")
+        yield stack, {"authorization": f"Bearer {await local_api_key(stack.gateway_urls[0], folder)}"}
 
 
 @asynccontextmanager

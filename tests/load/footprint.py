@@ -8,6 +8,8 @@ resident set seen.
 
 import argparse
 import asyncio
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +36,7 @@ from support.sql_server import mysql_server
 SAMPLE_SECONDS = 0.5
 ENVIRONMENT = ADDRESS_LIMIT | {
     "ROSTRA_GATEWAY_ADDRESS_LIMITS__SIGN_INS_PER_MINUTE": str(UNLIMITED),
+    "ROSTRA_GATEWAY_ADDRESS_LIMITS__LOG_INS_PER_ACCOUNT": str(UNLIMITED),
     "ROSTRA_GATEWAY_ADDRESS_LIMITS__CONCURRENT_STREAMS": str(UNLIMITED),
 }
 WORDS = " ".join(f"word-{number}" for number in range(400))
@@ -54,9 +57,10 @@ def databases(data: Path, *, as_in_production: bool) -> Iterator[dict[str, str]]
         return
     with ExitStack() as stack:
         mysql, mongodb = (stack.enter_context(server()) for server in (mysql_server, mongodb_server))
-        yield {
-            "ROSTRA_USER_DATABASE__URL": stack.enter_context(fresh_database(mysql)),
-            "ROSTRA_USER_DATABASE__MIGRATE_ON_START": "true",
+        user_database = {"ROSTRA_USER_DATABASE__URL": stack.enter_context(fresh_database(mysql))}
+        migrate = [sys.executable, "-m", "rostra_user.migrate"]  # as the chart does, in a process of its own
+        subprocess.run(migrate, env=os.environ | user_database, check=True, timeout=120)
+        yield user_database | {
             "ROSTRA_HISTORY_DATABASE__URL": stack.enter_context(fresh_database(mongodb)),
         }
 
