@@ -1,7 +1,7 @@
 """Under mixed load, with a fault every few seconds, clients, history, limits and ledger agree to the last call.
 
-What happens when, and to whom, follows from a seed, which is printed; `ROSTRA_CHAOS_SEED` repeats it.
-`ROSTRA_TEST_MINUTES=10` runs for ten minutes.
+What happens when, and to whom, follows from a seed, which is printed; `ROSTRA_CHAOS_SEED` repeats it where the
+same servers are found. `ROSTRA_TEST_MINUTES=10` runs for ten minutes.
 """
 
 import asyncio

@@ -53,7 +53,7 @@ class Record:
         began_at: When it was made, by the event loop's clock, and likewise `ended_at`.
         status: The status of the model's answer; 0 for none.
         text: What was answered; `None` unless the answer came to its end.
-        response_id: The response, once its client was told that it is complete.
+        response_id: The response, once its client was told of it.
         conversation_id: The conversation, once its client was told that it is there.
         error_code: Why it was refused.
     """
