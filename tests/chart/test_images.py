@@ -29,7 +29,12 @@ def test_lock_of_an_image_is_a_part_of_the_products(component: str) -> None:
 
 def test_images_hold_only_what_their_service_needs() -> None:
     locks = {component: locked(f"services/{component}/requirements.lock") for component in COMPONENTS}
-    for package, owner in (("sqlalchemy", "user"), ("pymongo", "history"), ("aiohttp", "chat"), ("uvicorn", "gateway")):
+    for package, owner in (
+        ("sqlalchemy", "user"),
+        ("pymongo", "history"),
+        ("aiohappyeyeballs", "chat"),
+        ("uvicorn", "gateway"),
+    ):
         assert [component for component in COMPONENTS if package in locks[component]] == [owner]
 
 

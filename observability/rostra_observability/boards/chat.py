@@ -76,13 +76,6 @@ CHAT = Board(
                     ],
                     unit="cps",
                 ),
-                Panel(
-                    title="Requests sent once more",
-                    description="To a provider that had closed the connection.",
-                    queries=[Query(rate("rostra_chat_provider_retries_total", by="provider"), "{{provider}}")],
-                    unit="cps",
-                    needs="connections that are closed",
-                ),
             ],
         ),
         Row(

@@ -61,7 +61,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         user = await opened(ServiceClient(UserServiceStub, _USER, settings.user, calls_made))
         history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history, calls_made))
         stored = await opened(ServiceClient(ChatCompletionServiceStub, _STORED, settings.history, calls_made))
-        providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack, metrics)]
+        providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
         models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))
         fallback, lost = metrics.limiter_fallbacks.inc, metrics.settlements_lost.inc
         limiter = await opened(open_limiter(redis.limiter, on_fallback=fallback, on_lost=lost))
@@ -109,7 +109,7 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         yield GrpcApp(register, on_draining=background.runner.stop_claiming)
 
 
-async def _open_providers(settings: Settings, stack: AsyncExitStack, metrics: ChatMetrics) -> list[Provider]:
+async def _open_providers(settings: Settings, stack: AsyncExitStack) -> list[Provider]:
     """Open the providers that are configured, the one that is preferred for a name first."""
     providers: list[Provider] = []
     if settings.openai_api_key or settings.openai_base_url:
@@ -117,7 +117,6 @@ async def _open_providers(settings: Settings, stack: AsyncExitStack, metrics: Ch
             base_url=str(settings.openai_base_url or ""),
             api_key=settings.openai_api_key,
             settings=settings.provider,
-            on_retry=metrics.provider_retries.labels(OpenAIProvider.name).inc,
         )
         providers.append(await stack.enter_async_context(opening))
     if settings.echo.enabled:

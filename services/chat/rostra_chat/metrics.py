@@ -39,12 +39,6 @@ class ChatMetrics:
         self.provider_errors = Counter(
             "rostra_chat_provider_errors", "Calls of a provider that failed.", ["provider", "kind"], registry=registry
         )
-        self.provider_retries = Counter(
-            "rostra_chat_provider_retries",
-            "Requests sent once more, because the connection was closed.",
-            ["provider"],
-            registry=registry,
-        )
         self.tokens = Counter(
             "rostra_chat_tokens", "Tokens settled.", ["direction", "provider", "model"], registry=registry
         )

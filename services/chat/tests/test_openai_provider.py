@@ -7,7 +7,6 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 from pydantic import SecretStr
@@ -97,14 +96,6 @@ async def test_end_without_done_is_fine_when_every_choice_finished(openai: OpenA
     assert text_of(await frames_of(openai, "no-done", n=2)).count("rostra") == 2
 
 
-async def test_connection_is_used_again(openai: OpenAIProvider) -> None:
-    for _ in range(3):
-        await frames_of(openai, "ok")
-    connector = openai._session.connector
-    assert connector is not None
-    assert sum(len(pool) for pool in connector._conns.values()) == 1
-
-
 async def test_closing_the_stream_ends_the_call(openai: OpenAIProvider, provider: ScriptedProvider) -> None:
     async with aclosing(openai.stream(model("ok-1000-10"), body())) as batches:
         await anext(batches)
@@ -118,37 +109,6 @@ async def test_cancelling_a_whole_answer_ends_the_call(openai: OpenAIProvider, p
     with pytest.raises(asyncio.CancelledError):
         await task
     await provider.wait_for_cancelled(1)
-
-
-class ClosingConnector(aiohttp.TCPConnector):
-    """Hands out its first connections closed, as if their servers had been faster."""
-
-    def __init__(self, closed: int) -> None:
-        super().__init__()
-        self._closed_ones = closed
-
-    async def connect(self, *arguments: Any, **options: Any) -> Any:
-        connection = await super().connect(*arguments, **options)
-        if self._closed_ones:
-            self._closed_ones -= 1
-            assert connection.transport is not None
-            connection.transport.close()
-        return connection
-
-
-@pytest.mark.parametrize(("closed", "is_answered"), [(1, True), (2, False)])
-async def test_request_that_was_never_sent_is_sent_once_more(
-    provider: ScriptedProvider, closed: int, *, is_answered: bool
-) -> None:
-    async with aiohttp.ClientSession(connector=ClosingConnector(closed)) as session:
-        unlucky = OpenAIProvider(session, base_url=provider.base_url, settings=TIMEOUTS)
-        answering = unlucky.complete(model("ok"), body())
-        if is_answered:
-            await answering
-        else:
-            with pytest.raises(AppError):
-                await answering
-    assert len(provider.chats) == is_answered
 
 
 STATUSES = [

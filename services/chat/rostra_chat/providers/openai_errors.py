@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
 import orjson
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
 from rostra_chat.errors import ModelNotFound, ProviderError, ProviderTimeout, ProviderUnavailable
+from rostra_chat.providers.http.errors import CannotConnect, HttpError
 from rostra_kit.errors import AppError, InvalidArgumentError, ResourceExhaustedError
 
 _RETRY_AFTER_SECONDS = 1.0
@@ -32,9 +32,9 @@ _MAX_MESSAGE_CHARACTERS = 2000
 _NO_QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted"})
 
 
-def transport_error(error: aiohttp.ClientError | TimeoutError | OSError) -> AppError:
+def transport_error(error: HttpError | TimeoutError) -> AppError:
     """Return what a failure of the connection means."""
-    if could_not_connect(error):
+    if isinstance(error, CannotConnect):
         return ProviderUnavailable(
             "The model's provider cannot be reached right now.", retry_after_seconds=_RETRY_AFTER_SECONDS
         )
@@ -43,17 +43,12 @@ def transport_error(error: aiohttp.ClientError | TimeoutError | OSError) -> AppE
     return ProviderError("The model's provider closed the connection before the answer was complete.")
 
 
-def could_not_connect(error: Exception) -> bool:
-    """Tell whether there was not even a connection."""
-    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-
-
 def answer_error(status: int, headers: Mapping[str, str], body: bytes, *, model_id: str) -> AppError:
     """Return what an answer with an error status means.
 
     Args:
         status: The HTTP status.
-        headers: The answer's headers.
+        headers: The answer's headers, their names in small letters.
         body: The answer's body; OpenAI's error object, if all is well.
         model_id: The public name of the model that was asked for.
     """
@@ -156,7 +151,7 @@ def _text(value: object) -> str:
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Return what `Retry-After` says, in seconds or as a date; None where it says nothing that makes sense."""
-    value = headers.get("Retry-After", "")
+    value = headers.get("retry-after", "")
     try:
         return float(max(0, int(value)))
     except ValueError:

@@ -1,0 +1,1 @@
+"""HTTP/1.1 to one server, as much of it as asking a model takes."""
