@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from rostra_kit.limits.claims import Claim
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(NamedTuple):
     """How a limit stands after a reservation was granted or refused.
 
     Attributes:
@@ -61,8 +60,7 @@ class Refusal:
 Outcome: TypeAlias = Grant | Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(NamedTuple):
     """How a limiter found one claim, in whole microseconds; `wait_us` is 0 when it passes and -1 when it never will."""
 
     remaining: int

@@ -1,7 +1,6 @@
 """The limiter that is exact over all replicas: every reservation is one Lua script, one round trip to Redis."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from redis.asyncio import Redis
@@ -12,7 +11,6 @@ from rostra_kit.limits.errors import LimitsUnavailable
 from rostra_kit.limits.limiter import DEFAULT_HOLD_SECONDS
 from rostra_kit.limits.outcomes import Grant, Outcome, limit_states, refusal
 from rostra_kit.limits.scripts import (
-    SCRIPT_NAMES,
     ReserveReply,
     ScriptCall,
     ScriptName,
@@ -42,7 +40,7 @@ class RedisLimiter:
     def __init__(self, redis: Redis, *, now_us: Callable[[], int] | None = None) -> None:
         self._batch = RedisBatch.of(redis)
         self._now_us = now_us
-        self._scripts = {name: Script(self._batch, script_text(name)) for name in SCRIPT_NAMES}
+        self._scripts: dict[tuple[ScriptName, frozenset[str]], Script] = {}
 
     async def reserve(
         self, claims: Sequence[Claim], *, reservation_id: str, hold_seconds: float = DEFAULT_HOLD_SECONDS
@@ -91,18 +89,23 @@ class RedisLimiter:
     async def _seed(self, claim: BudgetClaim) -> None:
         """Tell Redis what was spent, unless another caller was faster: costs may have been settled since."""
         spent = await claim.load_spent()
-        with _unavailable():
+        try:
             await self._batch.execute("SET", claim.key, spent, "NX", "EX", _BUDGET_TTL_SECONDS)
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
 
     async def _run(self, name: ScriptName, call: ScriptCall) -> Sequence[bytes | str]:
-        with _unavailable():
-            reply: Sequence[bytes | str] = await self._scripts[name](call.keys, call.arguments)
+        try:
+            reply: Sequence[bytes | str] = await self._script(name, call.kinds)(call.keys, call.arguments)
+        except (RedisError, OSError) as error:
+            raise _unavailable() from error
         return reply
 
+    def _script(self, name: ScriptName, kinds: frozenset[str]) -> Script:
+        if (name, kinds) not in self._scripts:
+            self._scripts[name, kinds] = Script(self._batch, script_text(name, kinds))
+        return self._scripts[name, kinds]
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1) from error
+
+def _unavailable() -> LimitsUnavailable:
+    return LimitsUnavailable("Limits cannot be checked right now.", retry_after_seconds=1)

@@ -120,7 +120,7 @@ async def test_forgotten_scripts_are_loaded_again(replicas: list[RedisLimiter], 
 async def test_script_runs_in_a_pipeline_with_its_neighbours(redis: Redis, key: Key) -> None:
     await redis.script_flush()
     call = script_call([RateClaim("requests", key("rpm"), 10)], reservation_id="a", hold_seconds=1)
-    script = redis.register_script(script_text("reserve"))
+    script = redis.register_script(script_text("reserve", call.kinds))
     async with redis.pipeline(transaction=False) as pipeline:
         pipeline.set(key("before"), "1")
         await script(keys=call.keys, args=call.arguments, client=pipeline)
