@@ -14,7 +14,7 @@ from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.settings import AddressLimits
 from rostra_kit.errors import ResourceExhaustedError, UnavailableError
 from rostra_kit.limits import Claim, Grant, Limiter, Outcome, RateClaim, Refusal, SlotClaim
-from rostra_kit.tasks import cancel, uninterrupted
+from rostra_kit.tasks import Every, uninterrupted
 
 _RENEWALS_PER_HOLD = 3
 
@@ -181,20 +181,11 @@ class StreamSlots:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Hold the slots for as long as it takes, and give them back, even while being cancelled."""
-        renewing = asyncio.create_task(self._keep_renewing())
         try:
-            yield
+            with Every(self.renewal_seconds, self.renew):
+                yield
         finally:
-            await uninterrupted(self._end(renewing))
-
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(self.renewal_seconds)
-            await self.renew()
-
-    async def _end(self, renewing: "asyncio.Task[None]") -> None:
-        await cancel(renewing)
-        await self.release()
+            await uninterrupted(self.release())
 
     async def renew(self) -> None:
         """Hold the slots for another while."""

@@ -4,21 +4,24 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
-import anyio
 import orjson
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from rostra_gateway.admission import StreamSlots
-from rostra_gateway.disconnect import while_connected
+from rostra_gateway.disconnect import Connected, while_connected
 from rostra_gateway.exchange import Exchange, add_limits
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_gateway.problems import error_body
 from rostra_kit.errors import AppError, InternalError, UnavailableError
 from rostra_kit.status import reason_name
+from rostra_kit.tasks import Every
 
 logger = logging.getLogger(__name__)
 
@@ -81,18 +84,20 @@ class EventStream(Response):
         with self._metrics.open_streams.track_inprogress():
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_cancel_when_client_leaves, receive, tasks.cancel_scope)
-                    tasks.start_soon(self._send_heartbeats, send)
-                    tasks.start_soon(self._keep_slots)
+                with (
+                    suppress(ClientDisconnect),
+                    Connected(receive),
+                    Every(self._heartbeat_seconds, partial(self._send_heartbeat, send)),
+                    Every(self._slots.renewal_seconds, self._slots.renew),
+                ):
                     await self._send_pieces(send)
                     is_whole = True
-                    tasks.cancel_scope.cancel()
             except asyncio.CancelledError:
-                # Not by the client, whose leaving ends the tasks above alone: this process has no time left.
-                with anyio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
-                    await self._send_error(UnavailableError("Rostra is restarting.", retry_after_seconds=1), send)
-                    await send(_END)
+                # Not by the client: this process has no time left.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                        await self._send_error(UnavailableError("Rostra is restarting.", retry_after_seconds=1), send)
+                        await send(_END)
                 raise
             finally:
                 await close_stream(self._pieces, self._slots)
@@ -119,17 +124,10 @@ class EventStream(Response):
         self._metrics.broken_streams.labels(self._exchange.broken).inc()
         await send({"type": "http.response.body", "body": self._error_frame(error, self._last), "more_body": True})
 
-    async def _send_heartbeats(self, send: Send) -> None:
-        while True:
-            self._wrote = False
-            await asyncio.sleep(self._heartbeat_seconds)
-            if not self._wrote:
-                await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
-
-    async def _keep_slots(self) -> None:
-        while True:
-            await asyncio.sleep(self._slots.renewal_seconds)
-            await self._slots.renew()
+    async def _send_heartbeat(self, send: Send) -> None:
+        if not self._wrote:
+            await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+        self._wrote = False
 
 
 async def open_event_stream(
@@ -172,10 +170,9 @@ async def open_event_stream(
 
 
 async def close_stream(pieces: AsyncGenerator[PieceT, None], slots: StreamSlots) -> None:
-    """Cancel what still produces pieces and give the stream's slots back, even while being cancelled."""
-    with anyio.CancelScope(shield=True):
-        await pieces.aclose()
-        await slots.release()
+    """Cancel what still produces pieces and give the stream's slots back."""
+    await pieces.aclose()
+    await slots.release()
 
 
 def completion_error_frame(error: AppError, _last: bytes) -> bytes:
@@ -218,9 +215,3 @@ async def _chain(first: asyncio.Future[PieceT], rest: AsyncGenerator[PieceT, Non
         first.cancel()
         await asyncio.wait({first})
         await rest.aclose()
-
-
-async def _cancel_when_client_leaves(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from rostra_kit.tasks import cancel, uninterrupted
+from rostra_kit.tasks import Every, cancel, uninterrupted
 
 
 async def test_cancelled_caller_lets_the_work_end_and_is_cancelled_then() -> None:
@@ -74,3 +74,38 @@ async def test_task_that_forgets_a_cancellation_is_cancelled_again() -> None:
         await cancel(task)
     assert task.cancelled()
     assert forgotten == 1
+
+
+async def test_what_is_done_every_so_often_ends_with_the_block() -> None:
+    times = 0
+
+    async def count() -> None:
+        nonlocal times
+        times += 1
+
+    with Every(0.02, count):
+        await asyncio.sleep(0.01)
+        assert times == 0
+        await asyncio.sleep(0.1)
+    assert times >= 2
+    ended_at = times
+    await asyncio.sleep(0.05)
+    assert times == ended_at
+
+
+async def test_what_is_still_being_done_is_not_begun_again_and_is_cancelled() -> None:
+    begun, cancelled = 0, asyncio.Event()
+
+    async def linger() -> None:
+        nonlocal begun
+        begun += 1
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    with Every(0.01, linger):
+        await asyncio.sleep(0.05)
+    await asyncio.wait_for(cancelled.wait(), 1)
+    assert begun == 1

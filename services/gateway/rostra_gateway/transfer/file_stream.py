@@ -7,15 +7,16 @@ every HTTP client reports as an error, and a JSON document lacks its closing bra
 import logging
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from urllib.parse import quote
 
-import anyio
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rostra_gateway.admission import StreamSlots
-from rostra_gateway.disconnect import while_connected
+from rostra_gateway.disconnect import Connected, while_connected
 from rostra_gateway.metrics import FILE, GatewayMetrics
 from rostra_kit.errors import AppError
 from rostra_kit.status import reason_name
@@ -48,14 +49,9 @@ class FileStream(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Write the file."""
         with self._metrics.open_streams.track_inprogress():
-            async with self._slots.held(), anyio.create_task_group() as tasks:
-                tasks.start_soon(_cancel_when_client_leaves, receive, tasks.cancel_scope)
-                try:
+            async with self._slots.held(), aclosing(self._pieces):
+                with suppress(ClientDisconnect), Connected(receive):
                     await self._send(send)
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await self._pieces.aclose()
-                tasks.cancel_scope.cancel()
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -98,9 +94,8 @@ async def open_file_stream(
     try:
         first = await while_connected(request, _first(pieces))
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            await pieces.aclose()
-            await slots.release()
+        await pieces.aclose()
+        await slots.release()
         raise
     return FileStream(_chain(first, pieces), filename=filename, media_type=media_type, slots=slots, metrics=metrics)
 
@@ -130,9 +125,3 @@ async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenera
             yield piece
     finally:
         await rest.aclose()
-
-
-async def _cancel_when_client_leaves(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
