@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rostra.common.v1.limit_state_pb2 import LimitState
 from rostra.user.v1.usage_pb2 import UsageOutcome
@@ -19,8 +19,7 @@ from rostra_chat.tally import Tally
 _DONE = b"data: [DONE]\n\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """An answer, or a piece of one that is streamed.
 
     Attributes:

@@ -1,7 +1,6 @@
 """How many requests one gateway has under way: more would make all of them slow, until none is answered in time."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from rostra_gateway.metrics import GatewayMetrics
 from rostra_kit.errors import UnavailableError
@@ -10,7 +9,9 @@ _RETRY_AFTER_SECONDS = 1
 
 
 class Capacity:
-    """The places that this process has for requests; an open stream keeps its place until it ends.
+    """The places that this process has for requests: a context manager takes one for as long as it takes.
+
+    An open stream keeps its place until it ends.
 
     Args:
         most: How many there are.
@@ -23,9 +24,8 @@ class Capacity:
         self._taken = 0
         metrics.requests_under_way.set_function(lambda: self._taken)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take a place for as long as it takes. Nobody waits for one: another gateway may have one now.
+    def __enter__(self) -> None:
+        """Take a place. Nobody waits for one: another gateway may have one now.
 
         Raises:
             UnavailableError: All are taken.
@@ -38,7 +38,9 @@ class Capacity:
                 metadata={"code": "server_is_overloaded"},
             )
         self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        self._taken -= 1

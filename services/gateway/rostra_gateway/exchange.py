@@ -72,7 +72,7 @@ def add_limits(exchange: Exchange, limits: Iterable[LimitState]) -> None:
             state.name.removeprefix("key_"),
             limit=state.limit,
             remaining=state.remaining,
-            reset_seconds=state.reset_duration.ToTimedelta().total_seconds(),
+            reset_seconds=state.reset_duration.seconds + state.reset_duration.nanos / 1_000_000_000,
         )
 
 

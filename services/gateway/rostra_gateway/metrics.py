@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.telemetry.instruments import Counter, Gauge, Histogram
 from rostra_kit.telemetry.trace_context import exemplar
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

@@ -5,6 +5,7 @@ Plain ASGI, not Starlette's BaseHTTPMiddleware, which costs more than the rest o
 
 import logging
 from contextlib import nullcontext
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from opentelemetry import trace
@@ -57,7 +58,7 @@ class EdgeMiddleware:
         app = self._cors.preflight(scope) or self._app
         try:
             # A pod that is busy lives, and is ready.
-            with nullcontext() if scope["path"] in _PROBES else self._capacity.place():
+            with nullcontext() if scope["path"] in _PROBES else self._capacity:
                 await app(scope, body, sender)
         except Exception as error:  # noqa: BLE001 - every request has an answer
             response = response_to(error, scope)
@@ -143,6 +144,7 @@ def client_address(scope: Scope, trusted_proxies: int) -> str:
     return _limited_unit(claimed) or _limited_unit(peer) or peer
 
 
+@lru_cache(maxsize=4096)
 def _limited_unit(text: str) -> str | None:
     """Return what limits count an address by; `None` when `text` is no address."""
     try:

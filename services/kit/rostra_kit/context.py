@@ -5,8 +5,8 @@ The gateway sets it for each HTTP request, the server interceptor for each RPC, 
 
 import asyncio
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -18,8 +18,7 @@ REQUEST_ID_KEY = "x-request-id"
 ADDRESS_KEY = "rostra-address"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """What is known of one request.
 
     Attributes:

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 from opentelemetry import trace
@@ -27,13 +28,15 @@ from rostra_kit.context import (
 from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.status import message_of, reason_name, trailing_metadata
-from rostra_kit.telemetry.facts import collect_facts, facts_metadata
+from rostra_kit.telemetry.facts import Facts, collect_facts, facts_metadata
 from rostra_kit.telemetry.rpc import describe_rpc
 from rostra_kit.telemetry.trace_context import exemplar, join_trace
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _SERVER_FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
@@ -76,7 +79,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
-            with self._observe(method, context) as ended:
+            with _Observed(self._metrics, method, context) as ended:
                 try:
                     response = await behavior(request, context)
                 except (asyncio.CancelledError, grpc.aio.AbortError):
@@ -91,7 +94,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
     def _stream(self, method: str, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            with self._observe(method, context) as ended:
+            with _Observed(self._metrics, method, context) as ended:
                 try:
                     async with aclosing(behavior(request, context)) as messages:
                         async for message in messages:
@@ -104,43 +107,47 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    @contextmanager
-    def _observe(self, method: str, context: Context) -> Iterator[_Ending]:
-        service, _, name = method[1:].partition("/")
-        headers = dict(context.invocation_metadata() or ())
-        set_current_request(_request_context(headers, context.time_remaining()))
-        span = join_trace(method[1:], headers)
-        self._metrics.started.labels(service, name).inc()
-        started = time.perf_counter()
-        ending = _Ending(context)
-        try:
-            yield ending
-        except asyncio.CancelledError:
-            ending.code = grpc.StatusCode.CANCELLED
-            raise
-        finally:
-            seconds = time.perf_counter() - started
-            self._metrics.handled.labels(service, name, ending.code.name).inc()
-            self._metrics.handling_seconds.labels(service, name).observe(seconds, exemplar())
-            if span.is_recording():
-                describe_rpc(span, service, name, ending.code)
-                if ending.code in _SERVER_FAULTS:
-                    span.set_status(trace.StatusCode.ERROR)
-                span.end()
-            # The gateway has a line for each request; an RPC's own is worth one only where it is at fault.
-            level = logging.INFO if ending.code in _SERVER_FAULTS else logging.DEBUG
-            if logger.isEnabledFor(level):
-                told = {"rpc": f"{service}/{name}", "code": ending.code.name, "seconds": round(seconds, 4)}
-                logger.log(level, "rpc", extra=told | ending.facts)
 
+class _Observed:
+    """One call: context, trace, metrics and log line. It ends well unless something else is said here."""
 
-class _Ending:
-    """How a call ends: OK unless something is said here."""
+    __slots__ = ("_began", "_context", "_method", "_metrics", "_span", "code", "facts")
 
-    def __init__(self, context: Context) -> None:
-        self.code = grpc.StatusCode.OK
-        self.facts = collect_facts()
+    def __init__(self, metrics: RpcMetrics, method: str, context: Context) -> None:
+        self._metrics = metrics
+        self._method = method
         self._context = context
+        self.code = grpc.StatusCode.OK
+        self.facts: Facts = {}
+
+    def __enter__(self) -> Self:
+        headers = dict(self._context.invocation_metadata() or ())
+        set_current_request(_request_context(headers, self._context.time_remaining()))
+        self.facts = collect_facts()
+        self._span = join_trace(self._method[1:], headers)
+        self._metrics.started.labels(*_names(self._method)).inc()
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.code = grpc.StatusCode.CANCELLED
+        seconds = time.perf_counter() - self._began
+        service, name = _names(self._method)
+        self._metrics.handled.labels(service, name, self.code.name).inc()
+        self._metrics.handling_seconds.labels(service, name).observe(seconds, exemplar())
+        if self._span.is_recording():
+            describe_rpc(self._span, service, name, self.code)
+            if self.code in _SERVER_FAULTS:
+                self._span.set_status(trace.StatusCode.ERROR)
+            self._span.end()
+        # The gateway has a line for each request; an RPC's own is worth one only where it is at fault.
+        level = logging.INFO if self.code in _SERVER_FAULTS else logging.DEBUG
+        if logger.isEnabledFor(level):
+            told = {"rpc": f"{service}/{name}", "code": self.code.name, "seconds": round(seconds, 4)}
+            logger.log(level, "rpc", extra=told | self.facts)
 
     def tell_facts(self) -> None:
         """Send what became known in the call to who made it."""
@@ -158,6 +165,12 @@ class _Ending:
         self.code = error.code
         told = (*trailing_metadata(error), *facts_metadata(self.facts))
         await self._context.abort(error.code, message_of(error), told)
+
+
+@lru_cache(maxsize=512)
+def _names(method: str) -> tuple[str, str]:
+    service, _, name = method[1:].partition("/")
+    return service, name
 
 
 def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -> RequestContext:

@@ -1,6 +1,5 @@
 """What the user service asks of the history service."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from rostra.common.v1.caller_pb2 import Caller, Role
@@ -32,5 +31,5 @@ class HistoryEraser:
     async def erase(self, user_id: str) -> None:
         """See `UserDataEraser.erase`."""
         caller = Caller(user_id=user_id, role=Role.ROLE_USER)
-        set_current_request(replace(current_request(), caller=caller.SerializeToString()))
+        set_current_request(current_request()._replace(caller=caller.SerializeToString()))
         await self._client.call(self._client.stub.DeleteUserData, pb.DeleteUserDataRequest())

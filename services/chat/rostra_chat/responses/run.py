@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from dataclasses import replace
 from typing import TypeAlias
 
 from rostra.common.v1.limit_state_pb2 import LimitState
@@ -74,7 +73,7 @@ class ResponseRun:
                 raised: the last event says what went wrong, and so does `error`.
         """
         # Whoever listens cancels the run when their time is over; what is to be stored then must not be out of time.
-        set_current_request(replace(current_request(), deadline=None))
+        set_current_request(current_request()._replace(deadline=None))
         demand = self._plan.demand
         charge = await self._meter.reserve(
             model=self._plan.model, input_tokens=demand.input_tokens, max_output_tokens=demand.max_output_tokens

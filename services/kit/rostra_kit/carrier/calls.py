@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import grpc
@@ -57,9 +57,9 @@ class Call(Generic[ResponseT]):
         self.end(pb.End(code=grpc.StatusCode.CANCELLED.value[0], details="Cancelled by the client."))
         return True
 
-    async def trailing_metadata(self) -> grpc.aio.Metadata:
+    async def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]]:
         """Return what the service sent along with the end."""
-        return grpc.aio.Metadata(*unpacked(self._ended.metadata if self._ended else ()))
+        return unpacked(self._ended.metadata) if self._ended else ()
 
     def _expire(self) -> None:
         self._link.leave(self._id)

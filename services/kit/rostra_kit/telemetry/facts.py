@@ -4,20 +4,21 @@ Chat learns how many tokens a call used; the gateway's line in the log should sa
 facts of a call back with its end, and `ServiceClient` notes those that it is sent.
 """
 
-from contextlib import suppress
 from contextvars import ContextVar
+
+import orjson
 
 Facts = dict[str, int | float | str]
 
-FACTS_KEY_PREFIX = "rostra-fact-"
+FACTS_KEY = "rostra-facts-bin"
 
-# What may be told, and how it is read: what another sends is not taken at its word.
-_KINDS: dict[str, type[int] | type[float] | type[str]] = {
+# What may be told, and of which kind it is: what another sends is not taken at its word.
+_KINDS: dict[str, type[int] | tuple[type[int], type[float]] | type[str]] = {
     "input_tokens": int,
     "cached_tokens": int,
     "output_tokens": int,
     "cost_micros": int,
-    "first_token_seconds": float,
+    "first_token_seconds": (int, float),
     "provider": str,
 }
 
@@ -38,9 +39,9 @@ def note_facts(**facts: float | str) -> None:
         collected.update(facts)
 
 
-def facts_metadata(facts: Facts) -> tuple[tuple[str, str], ...]:
+def facts_metadata(facts: Facts) -> tuple[tuple[str, bytes], ...]:
     """Return the facts as gRPC sends them at a call's end."""
-    return tuple((FACTS_KEY_PREFIX + name, str(value)) for name, value in facts.items())
+    return ((FACTS_KEY, orjson.dumps(facts)),) if facts else ()
 
 
 def note_metadata(metadata: object) -> None:
@@ -49,7 +50,15 @@ def note_metadata(metadata: object) -> None:
     if collected is None or not metadata:
         return
     for key, value in metadata:  # type: ignore[attr-defined] # gRPC's metadata is a sequence of pairs, untyped
-        if key.startswith(FACTS_KEY_PREFIX):
-            name = key[len(FACTS_KEY_PREFIX) :]
-            with suppress(KeyError, ValueError):
-                collected[name] = _KINDS[name](value)
+        if key == FACTS_KEY:
+            collected.update(_read(value))
+
+
+def _read(told: bytes) -> Facts:
+    try:
+        facts = orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(facts, dict):
+        return {}
+    return {name: value for name, value in facts.items() if name in _KINDS and isinstance(value, _KINDS[name])}

@@ -69,5 +69,6 @@ async def test_facts_of_one_call_are_not_the_next_ones(client) -> None:
 
 def test_other_words_are_no_facts() -> None:
     facts = collect_facts()
-    note_metadata((("rostra-fact-user_id", "1"), ("rostra-fact-input_tokens", "many"), ("input_tokens", "1")))
+    for told in (b'{"user_id": "1", "input_tokens": "many"}', b'{"input_tokens', b"[1]"):
+        note_metadata((("rostra-facts-bin", told), ("input_tokens", "1")))
     assert facts == {}
