@@ -130,13 +130,13 @@ WHERE_TERMS_ARE_ORDERED: tuple[Work, ...] = (
 
 async def grown_sqlite(store: Any, count: int, *, items_each: int) -> GrownHistory:
     """Fill an empty SQLite store with so many conversations; but for the one that is opened, each has so many items."""
-    await store._database._writer.execute("PRAGMA synchronous = OFF")
+    await store._database._writer.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))
     for some in _batches(_conversations(count, items_each), _BATCH):
         for conversation, _ in some:
             await store.conversations.create(conversation, [])
         items = [item for _, items in some for item in items]
         await store._database.write(partial(insert_items, items=items))
-    await store._database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    await store._database._writer.run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
     return GrownHistory(store, count)
 
 

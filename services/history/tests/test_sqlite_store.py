@@ -96,16 +96,14 @@ async def test_cancelled_write_ends_whole(path: Path, user_of) -> None:
 async def test_failed_transaction_leaves_nothing_and_does_not_block(path: Path) -> None:
     async with open_database(path) as database:
 
-        async def fail(connection) -> None:
-            await connection.execute(
-                "INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0, 0, 0, 0)"
-            )
+        def fail(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO response VALUES ('r', 'u', 't', 's', '', 0, NULL, NULL, NULL, 0, 0, 0, 0)")
             raise LookupError
 
         with pytest.raises(LookupError):
             await database.write(fail)
         assert await database.fetch("SELECT * FROM response") == []
-        await database.write(lambda connection: connection.execute("DELETE FROM response"))
+        await database.write(lambda connection: connection.execute("DELETE FROM response").rowcount)
 
 
 async def test_broken_file_is_unavailable(path: Path) -> None:

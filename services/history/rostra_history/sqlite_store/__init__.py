@@ -3,11 +3,11 @@
 Every write is one transaction, so nothing is ever half done, and it is synchronized to disk before the call returns.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiosqlite
 from prometheus_client import CollectorRegistry
 
 from rostra_history.sqlite_store.chat_completions import SqliteChatCompletionStore
@@ -40,11 +40,11 @@ class SqliteHistoryStore:
     async def delete_owner(self, *, owner: str) -> None:
         """Delete everything that the owner has."""
 
-        async def delete(connection: aiosqlite.Connection) -> None:
-            await connection.execute("DELETE FROM conversation WHERE owner = ?", (owner,))
-            await connection.execute("DELETE FROM response WHERE owner = ?", (owner,))
-            await connection.execute("DELETE FROM item WHERE owner = ?", (owner,))
-            await connection.execute("DELETE FROM chat_completion WHERE owner = ?", (owner,))
+        def delete(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM conversation WHERE owner = ?", (owner,))
+            connection.execute("DELETE FROM response WHERE owner = ?", (owner,))
+            connection.execute("DELETE FROM item WHERE owner = ?", (owner,))
+            connection.execute("DELETE FROM chat_completion WHERE owner = ?", (owner,))
 
         await self._database.write(delete)
 

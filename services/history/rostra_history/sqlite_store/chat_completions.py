@@ -1,11 +1,10 @@
 """Stored chat completions in SQLite: a row for each, one for each of its messages, and one for each of its tags."""
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from sqlite3 import Row
 from typing import Any
-
-import aiosqlite
 
 from rostra_history.chat_completion_store import ChatCompletion
 from rostra_history.domain import Page, PageRequest
@@ -53,15 +52,15 @@ class SqliteChatCompletionStore:
             completion.create_time_us,
         )
 
-        async def create(connection: aiosqlite.Connection) -> None:
-            for row in await connection.execute_fetchall(_GET, key):
+        def create(connection: sqlite3.Connection) -> None:
+            for row in connection.execute(_GET, key).fetchall():
                 if row["body"] == completion.body:
                     return
                 raise AlreadyExistsError(f"The id '{completion.id}' is taken.")
-            await connection.execute(_INSERT, values)
+            connection.execute(_INSERT, values)
             rows = [(*key, position, body) for position, body in enumerate(messages)]
-            await connection.executemany(_INSERT_MESSAGE, rows)
-            await _insert_tags(connection, completion)
+            connection.executemany(_INSERT_MESSAGE, rows)
+            _insert_tags(connection, completion)
 
         await self._database.write(create)
 
@@ -84,14 +83,14 @@ class SqliteChatCompletionStore:
     async def update(self, *, owner: str, completion_id: str, metadata: Mapping[str, str]) -> ChatCompletion:
         """Replace the metadata, and the tags with it."""
 
-        async def update(connection: aiosqlite.Connection) -> ChatCompletion:
+        def update(connection: sqlite3.Connection) -> ChatCompletion:
             values = (metadata_text(metadata), owner, completion_id)
-            rows = list(await connection.execute_fetchall(_UPDATE, values))
+            rows = connection.execute(_UPDATE, values).fetchall()
             if not rows:
                 raise ChatCompletionNotFound(completion_id)
             completion = _to_completion(rows[0])
-            await connection.execute(_DELETE_TAGS, (owner, completion_id))
-            await _insert_tags(connection, completion)
+            connection.execute(_DELETE_TAGS, (owner, completion_id))
+            _insert_tags(connection, completion)
             return completion
 
         return await self._database.write(update)
@@ -99,8 +98,8 @@ class SqliteChatCompletionStore:
     async def delete(self, *, owner: str, completion_id: str) -> None:
         """Delete the completion with its messages."""
 
-        async def delete(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_DELETE, (owner, completion_id))
+        def delete(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_DELETE, (owner, completion_id))
             if not cursor.rowcount:
                 raise ChatCompletionNotFound(completion_id)
 
@@ -114,9 +113,9 @@ class SqliteChatCompletionStore:
         return [row["body"] for row in rows]
 
 
-async def _insert_tags(connection: aiosqlite.Connection, completion: ChatCompletion) -> None:
+def _insert_tags(connection: sqlite3.Connection, completion: ChatCompletion) -> None:
     place = (completion.create_time_us, completion.id)
-    await connection.executemany(_INSERT_TAG, [(completion.owner, tag, *place) for tag in completion.tags])
+    connection.executemany(_INSERT_TAG, [(completion.owner, tag, *place) for tag in completion.tags])
 
 
 def _page_query(*, tag_count: int, descending: bool) -> str:

@@ -1,8 +1,7 @@
 """Conversations in SQLite."""
 
+import sqlite3
 from collections.abc import Sequence
-
-import aiosqlite
 
 from rostra_history.domain import Conversation, ConversationChanges, ConversationFilter, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
@@ -73,9 +72,9 @@ class SqliteConversationStore:
             terms_text(terms_of(conversation.title)),
         )
 
-        async def create(connection: aiosqlite.Connection) -> None:
-            await connection.execute(_INSERT, values)
-            await insert_items(connection, items)
+        def create(connection: sqlite3.Connection) -> None:
+            connection.execute(_INSERT, values)
+            insert_items(connection, items)
 
         await self._database.write(create)
 
@@ -108,10 +107,10 @@ class SqliteConversationStore:
         terms = None if changes.title is None else terms_text(terms_of(changes.title))
         values = (pairs, changes.title, changes.archived, terms, now_us, owner, conversation_id)
 
-        async def update(connection: aiosqlite.Connection) -> Conversation:
+        def update(connection: sqlite3.Connection) -> Conversation:
             if changes.active_item_id is not None:
-                await _switch(connection, owner, conversation_id, changes.active_item_id or None)
-            rows = list(await connection.execute_fetchall(_UPDATE, values))
+                _switch(connection, owner, conversation_id, changes.active_item_id or None)
+            rows = connection.execute(_UPDATE, values).fetchall()
             if not rows:
                 raise ConversationNotFound(conversation_id)
             return to_conversation(rows[0])
@@ -126,21 +125,21 @@ class SqliteConversationStore:
     async def delete(self, *, owner: str, conversation_id: str) -> None:
         """Delete the conversation with its thread."""
 
-        async def delete(connection: aiosqlite.Connection) -> None:
+        def delete(connection: sqlite3.Connection) -> None:
             key = (owner, conversation_id)
-            cursor = await connection.execute("DELETE FROM conversation WHERE owner = ? AND id = ?", key)
+            cursor = connection.execute("DELETE FROM conversation WHERE owner = ? AND id = ?", key)
             if not cursor.rowcount:
                 raise ConversationNotFound(conversation_id)
-            await connection.execute(_DELETE_ITEMS, {"owner": owner, "id": conversation_id})
-            await connection.execute(_DELETE_RESPONSES, key)
+            connection.execute(_DELETE_ITEMS, {"owner": owner, "id": conversation_id})
+            connection.execute(_DELETE_RESPONSES, key)
 
         await self._database.write(delete)
 
 
-async def _switch(connection: aiosqlite.Connection, owner: str, conversation_id: str, leaf_id: str | None) -> None:
+def _switch(connection: sqlite3.Connection, owner: str, conversation_id: str, leaf_id: str | None) -> None:
     """Make another item the active one, in a conversation that may not be there."""
-    if leaf_id is not None and not await connection.execute_fetchall(_MEMBER, (owner, conversation_id, leaf_id)):
-        if not await connection.execute_fetchall(_GET, (owner, conversation_id)):
+    if leaf_id is not None and not connection.execute(_MEMBER, (owner, conversation_id, leaf_id)).fetchall():
+        if not connection.execute(_GET, (owner, conversation_id)).fetchall():
             raise ConversationNotFound(conversation_id)
         raise ItemNotFound(leaf_id)
-    await connection.execute(_SWITCH, {"leaf_id": leaf_id, "owner": owner, "id": conversation_id})
+    connection.execute(_SWITCH, {"leaf_id": leaf_id, "owner": owner, "id": conversation_id})

@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiosqlite
 from prometheus_client import CollectorRegistry
 
 from rostra_history.pending_operations import PendingOperations
@@ -17,6 +17,7 @@ from rostra_kit.errors import AlreadyExistsError, UnavailableError
 from rostra_kit.telemetry.database import DatabaseMetrics
 
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
 
 _READERS = 3
 _PRAGMAS = (
@@ -38,24 +39,22 @@ class Database:
         metrics: Measures both.
     """
 
-    def __init__(
-        self, writer: aiosqlite.Connection, readers: Iterable[aiosqlite.Connection], metrics: DatabaseMetrics
-    ) -> None:
+    def __init__(self, writer: "_Connection", readers: Iterable["_Connection"], metrics: DatabaseMetrics) -> None:
         self._writer = writer
         self._readers = itertools.cycle(readers)
         self._metrics = metrics
-        self._turn = asyncio.Lock()
         self._transactions = PendingOperations()
 
-    async def fetch(self, query: str, parameters: Iterable[Any] = ()) -> list[sqlite3.Row]:
+    async def fetch(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
         with _translated_errors(), self._metrics.statement("select", "sqlite"):
-            return list(await next(self._readers).execute_fetchall(query, parameters))
+            return await next(self._readers).run(lambda connection: connection.execute(query, parameters).fetchall())
 
-    async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """Do `work` in a transaction, to its end even when the caller is cancelled, and return what it returns.
 
-        The transaction is on disk when the call returns; when `work` raises, nothing of it is.
+        It is done in a thread of the database's own, as a whole: there and back takes longer than most statements. The
+        transaction is on disk when the call returns; when `work` raises, nothing of it is.
         """
         with _translated_errors():
             return await self._transactions.run(self._transaction(work))
@@ -64,21 +63,21 @@ class Database:
         """Return when all transactions under way have ended."""
         await self._transactions.drain()
 
-    async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def _transaction(self, work: Work[T]) -> T:
         with self._metrics.statement("transaction", "sqlite"):
-            async with self._turn:
-                return await self._in_transaction(work)
+            return await self._writer.run(lambda connection: _in_transaction(connection, work))
 
-    async def _in_transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        # Taking the write lock late would let two processes read the same state and both write.
-        await self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            result = await work(self._writer)
-            await self._writer.commit()
-        except BaseException:
-            await self._writer.rollback()
-            raise
-        return result
+
+def _in_transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
+    # Taking the write lock late would let two processes read the same state and both write.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return result
 
 
 @asynccontextmanager
@@ -94,14 +93,35 @@ async def open_database(path: Path, registry: CollectorRegistry | None = None) -
         yield database
 
 
+class _Connection:
+    """A connection and its thread, which waits for the disk in place of the event loop."""
+
+    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._thread = thread
+
+    async def run(self, work: Work[T]) -> T:
+        """Return what `work` returns; it goes on to its end when the caller is cancelled."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+
+
 @asynccontextmanager
-async def _connection(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+async def _connection(path: Path) -> AsyncIterator[_Connection]:
+    with ThreadPoolExecutor(1, "sqlite") as thread:
+        connection = await asyncio.get_running_loop().run_in_executor(thread, _connect, path)
+        try:
+            yield _Connection(connection, thread)
+        finally:
+            await asyncio.get_running_loop().run_in_executor(thread, connection.close)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     # Without an isolation level the driver begins no transactions of its own.
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
-        connection.row_factory = sqlite3.Row
-        for pragma in _PRAGMAS:
-            await connection.execute(pragma)
-        yield connection
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    return connection
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Feedback in SQLite: columns of the item's row."""
 
-import aiosqlite
+import sqlite3
 
 from rostra_history.errors import FeedbackNotFound, ItemNotFound
 from rostra_history.feedback import Feedback
@@ -23,8 +23,8 @@ class SqliteFeedbackStore:
         """Keep the feedback."""
         values = (feedback.rating, feedback.comment, feedback.update_time_us, owner, conversation_id, item_id)
 
-        async def put(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_PUT, values)
+        def put(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_PUT, values)
             if not cursor.rowcount:
                 raise ItemNotFound(item_id)
 
@@ -34,12 +34,12 @@ class SqliteFeedbackStore:
         """Forget the feedback."""
         key = (owner, conversation_id, item_id)
 
-        async def delete(connection: aiosqlite.Connection) -> None:
-            rows = list(await connection.execute_fetchall(_GET, key))
+        def delete(connection: sqlite3.Connection) -> None:
+            rows = connection.execute(_GET, key).fetchall()
             if not rows:
                 raise ItemNotFound(item_id)
             if rows[0]["feedback_rating"] is None:
                 raise FeedbackNotFound(item_id)
-            await connection.execute(_PUT, (None, None, None, *key))
+            connection.execute(_PUT, (None, None, None, *key))
 
         await self._database.write(delete)

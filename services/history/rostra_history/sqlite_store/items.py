@@ -1,10 +1,9 @@
 """Items in SQLite, and how they are appended to a conversation."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
-
-import aiosqlite
 
 from rostra_history.domain import Conversation, Item, Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ItemNotFound
@@ -51,8 +50,8 @@ class SqliteItemStore:
     async def append(self, *, owner: str, conversation_id: str, items: Sequence[Item], now_us: int) -> list[Item]:
         """Append items to the conversation."""
 
-        async def append(connection: aiosqlite.Connection) -> list[Item]:
-            conversation = await extend_conversation(
+        def append(connection: sqlite3.Connection) -> list[Item]:
+            conversation = extend_conversation(
                 connection, owner=owner, conversation_id=conversation_id, items=items, now_us=now_us
             )
             if conversation is None:
@@ -63,7 +62,7 @@ class SqliteItemStore:
                 parent_id=conversation.leaf_id,
                 conversation_id=conversation_id,
             )
-            await insert_items(connection, placed)
+            insert_items(connection, placed)
             return placed
 
         return await self._database.write(append)
@@ -93,16 +92,16 @@ class SqliteItemStore:
     async def delete(self, *, owner: str, conversation_id: str, item_id: str, now_us: int) -> Conversation:
         """Replace a member by a tombstone."""
 
-        async def delete(connection: aiosqlite.Connection) -> Conversation:
+        def delete(connection: sqlite3.Connection) -> Conversation:
             values = (now_us, owner, conversation_id)
-            rows = list(await connection.execute_fetchall(_TOUCH_CONVERSATION, values))
+            rows = connection.execute(_TOUCH_CONVERSATION, values).fetchall()
             if not rows:
                 raise ConversationNotFound(conversation_id)
-            cursor = await connection.execute(_BURY, (owner, conversation_id, item_id))
+            cursor = connection.execute(_BURY, (owner, conversation_id, item_id))
             if not cursor.rowcount:
                 raise ItemNotFound(item_id)
             conversation = to_conversation(rows[0])
-            return await _step_back(connection, conversation) if conversation.leaf_id == item_id else conversation
+            return _step_back(connection, conversation) if conversation.leaf_id == item_id else conversation
 
         return await self._database.write(delete)
 
@@ -115,8 +114,8 @@ class SqliteItemStore:
         return to_links(await self._database.fetch(_LINKS, (owner, conversation_id, end_seq)))
 
 
-async def extend_conversation(
-    connection: aiosqlite.Connection,
+def extend_conversation(
+    connection: sqlite3.Connection,
     *,
     owner: str,
     conversation_id: str,
@@ -128,22 +127,22 @@ async def extend_conversation(
 
     The last item becomes the active one, unless there was a switch since the conversation had this `switch_count`.
     """
-    rows = list(await connection.execute_fetchall(_GET_CONVERSATION, (owner, conversation_id)))
+    rows = connection.execute(_GET_CONVERSATION, (owner, conversation_id)).fetchall()
     if not rows:
         return None
     conversation = to_conversation(rows[0])
     is_aside = switch_count is not None and switch_count != conversation.switch_count
     leaf_id = items[-1].id if items and not is_aside else conversation.leaf_id
     values = (conversation.next_seq + len(items), leaf_id, now_us, owner, conversation_id)
-    await connection.execute(_EXTEND_CONVERSATION, values)
+    connection.execute(_EXTEND_CONVERSATION, values)
     return conversation
 
 
-async def _step_back(connection: aiosqlite.Connection, conversation: Conversation) -> Conversation:
+def _step_back(connection: sqlite3.Connection, conversation: Conversation) -> Conversation:
     """Make the last item that is shown the active one, where that was just deleted."""
     key = (conversation.owner, conversation.id)
-    links = to_links(await connection.execute_fetchall(_LINKS, (*key, conversation.next_seq)))
+    links = to_links(connection.execute(_LINKS, (*key, conversation.next_seq)).fetchall())
     path = path_to(conversation.leaf_id, links)
     stepped_back = replace(conversation, leaf_id=path[-1].id if path else None)
-    await connection.execute(_STEP_BACK, (stepped_back.leaf_id, *key))
+    connection.execute(_STEP_BACK, (stepped_back.leaf_id, *key))
     return stepped_back

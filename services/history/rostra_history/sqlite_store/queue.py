@@ -1,9 +1,8 @@
 """The queue of responses that have not ended, in SQLite."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
-
-import aiosqlite
 
 from rostra_history.domain import Response, ResponseStatus
 from rostra_history.errors import ResponseNotFound
@@ -43,13 +42,13 @@ class SqliteResponseQueue:
     async def claim(self, *, now_us: int, lease_end_us: int) -> Claim | None:
         """Give the oldest response that waits to the calling runner."""
 
-        async def claim(connection: aiosqlite.Connection) -> Claim | None:
+        def claim(connection: sqlite3.Connection) -> Claim | None:
             values = {"now_us": now_us, "lease_end_us": lease_end_us}
-            runs = list(await connection.execute_fetchall(_CLAIM, values))
+            runs = connection.execute(_CLAIM, values).fetchall()
             if not runs:
                 return None
             [run] = runs
-            [row] = await connection.execute_fetchall(_START, (run["response_id"],))
+            [row] = connection.execute(_START, (run["response_id"],)).fetchall()
             job = None if run["request_body"] is None else Job(run["request_body"], run["caller"])
             return Claim(response=to_response(row), job=job, tries=run["tries"])
 
@@ -60,8 +59,8 @@ class SqliteResponseQueue:
         pairs = [(lease.response_id, lease.attempt) for lease in leases]
         values = {"end_us": lease_end_us, "leases": json.dumps(pairs)}
 
-        async def renew(connection: aiosqlite.Connection) -> dict[str, bool]:
-            rows = await connection.execute_fetchall(_RENEW, values)
+        def renew(connection: sqlite3.Connection) -> dict[str, bool]:
+            rows = connection.execute(_RENEW, values).fetchall()
             return {row["response_id"]: bool(row["cancel_requested"]) for row in rows}
 
         return Renewal.of(leases, cancelled_by_id=await self._database.write(renew))
@@ -69,26 +68,26 @@ class SqliteResponseQueue:
     async def release(self, lease: Lease) -> None:
         """Put the response back to where it was."""
 
-        async def release(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_RELEASE, (lease.response_id, lease.attempt))
+        def release(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_RELEASE, (lease.response_id, lease.attempt))
             if cursor.rowcount:
-                await connection.execute(_GIVE_BACK, (lease.response_id,))
+                connection.execute(_GIVE_BACK, (lease.response_id,))
 
         await self._database.write(release)
 
     async def cancel(self, *, owner: str, response_id: str) -> Response:
         """Cancel a background response."""
 
-        async def cancel(connection: aiosqlite.Connection) -> Response:
-            rows = list(await connection.execute_fetchall(_GET, (owner, response_id)))
+        def cancel(connection: sqlite3.Connection) -> Response:
+            rows = connection.execute(_GET, (owner, response_id)).fetchall()
             if not rows:
                 raise ResponseNotFound(response_id)
             response = to_response(rows[0])
             if response.background and response.status is ResponseStatus.QUEUED:
-                rows = list(await connection.execute_fetchall(_CANCEL, (response_id,)))
-                await connection.execute("DELETE FROM run WHERE response_id = ?", (response_id,))
+                rows = connection.execute(_CANCEL, (response_id,)).fetchall()
+                connection.execute("DELETE FROM run WHERE response_id = ?", (response_id,))
             elif response.background:
-                await connection.execute(_REQUEST_CANCEL, (response_id,))
+                connection.execute(_REQUEST_CANCEL, (response_id,))
             return to_response(rows[0])
 
         return await self._database.write(cancel)

@@ -1,9 +1,8 @@
 """Responses in SQLite."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
-
-import aiosqlite
 
 from rostra_history.domain import Item, Page, PageRequest, Response, ResponseStatus
 from rostra_history.errors import LeaseLost, ResponseNotFound
@@ -82,12 +81,12 @@ class SqliteResponseStore:
         )
         job_values = (job.request_body, job.caller) if job else (None, None)
 
-        async def create(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_INSERT, values)
+        def create(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_INSERT, values)
             if cursor.rowcount:
-                await insert_items(connection, items)
-                await connection.execute(_INSERT_RUN, (response.id, claim_time_us, *job_values))
-            elif not await connection.execute_fetchall(_GET, (response.owner, response.id)):
+                insert_items(connection, items)
+                connection.execute(_INSERT_RUN, (response.id, claim_time_us, *job_values))
+            elif not connection.execute(_GET, (response.owner, response.id)).fetchall():
                 raise AlreadyExistsError(f"The id '{response.id}' is taken.")
 
         await self._database.write(create)
@@ -124,8 +123,8 @@ class SqliteResponseStore:
     async def finish(self, response: Response, output: Sequence[Item], *, now_us: int) -> None:
         """End the stored response."""
 
-        async def finish(connection: aiosqlite.Connection) -> None:
-            rows = list(await connection.execute_fetchall(_GET, (response.owner, response.id)))
+        def finish(connection: sqlite3.Connection) -> None:
+            rows = connection.execute(_GET, (response.owner, response.id)).fetchall()
             if not rows:
                 raise ResponseNotFound(response.id)
             stored = to_response(rows[0])
@@ -133,35 +132,35 @@ class SqliteResponseStore:
                 raise LeaseLost(response.id)
             if stored.status.is_final:
                 return
-            await insert_items(connection, output)
-            ended = await _join(connection, response, output, now_us) if response.joins_conversation else response
+            insert_items(connection, output)
+            ended = _join(connection, response, output, now_us) if response.joins_conversation else response
             values = (ended.status, ended.body, ended.leaf_id, ended.next_seq, ended.owner, ended.id)
-            await connection.execute(_FINISH, values)
-            await connection.execute("DELETE FROM run WHERE response_id = ?", (ended.id,))
+            connection.execute(_FINISH, values)
+            connection.execute("DELETE FROM run WHERE response_id = ?", (ended.id,))
 
         await self._database.write(finish)
 
     async def delete(self, *, owner: str, response_id: str) -> None:
         """Delete the response, and the items that nobody needs any more."""
 
-        async def delete(connection: aiosqlite.Connection) -> None:
-            rows = list(await connection.execute_fetchall(_DELETE, (owner, response_id)))
+        def delete(connection: sqlite3.Connection) -> None:
+            rows = connection.execute(_DELETE, (owner, response_id)).fetchall()
             if not rows:
                 raise ResponseNotFound(response_id)
-            await _sweep(connection, to_response(rows[0]))
+            _sweep(connection, to_response(rows[0]))
 
         await self._database.write(delete)
 
 
-async def _join(connection: aiosqlite.Connection, response: Response, output: Sequence[Item], now_us: int) -> Response:
+def _join(connection: sqlite3.Connection, response: Response, output: Sequence[Item], now_us: int) -> Response:
     """Make input and output members of the conversation, and return the response with its path.
 
     Where the conversation is gone they become a path of their own, so that the response can still be continued.
     """
     owner, conversation_id = response.owner, response.conversation_id or ""
-    rows = await connection.execute_fetchall(_INPUT, (owner, response.id))
+    rows = connection.execute(_INPUT, (owner, response.id)).fetchall()
     items = [*map(to_item, rows), *output]
-    conversation = await extend_conversation(
+    conversation = extend_conversation(
         connection,
         owner=owner,
         conversation_id=conversation_id,
@@ -178,15 +177,15 @@ async def _join(connection: aiosqlite.Connection, response: Response, output: Se
     placed = place(items, first_seq=first_seq, parent_id=leaf_id, conversation_id=member_of)
     response = replace(response, leaf_id=leaf_id, next_seq=first_seq)
     values = [(item.seq, item.parent_id, item.conversation_id, owner, item.id) for item in placed]
-    await connection.executemany(_PLACE_ITEM, values)
+    connection.executemany(_PLACE_ITEM, values)
     return response.followed_by(placed)
 
 
-async def _sweep(connection: aiosqlite.Connection, deleted: Response) -> None:
+def _sweep(connection: sqlite3.Connection, deleted: Response) -> None:
     thread = (deleted.owner, deleted.thread_id)
-    links = to_links(await connection.execute_fetchall(_LINKS, thread))
-    leaves = {row["id"]: row["leaf_id"] for row in await connection.execute_fetchall(_LEAVES, thread)}
-    conversations = await connection.execute_fetchall(_CONVERSATION, thread)
+    links = to_links(connection.execute(_LINKS, thread).fetchall())
+    leaves = {row["id"]: row["leaf_id"] for row in connection.execute(_LEAVES, thread).fetchall()}
+    conversations = connection.execute(_CONVERSATION, thread).fetchall()
     doomed = unneeded(links, deleted=deleted, leaf_ids_by_response=leaves, keep_members=bool(conversations))
     values = [(deleted.owner, item_id) for item_id in doomed]
-    await connection.executemany("DELETE FROM item WHERE owner = ? AND id = ?", values)
+    connection.executemany("DELETE FROM item WHERE owner = ? AND id = ?", values)

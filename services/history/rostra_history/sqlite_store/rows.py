@@ -1,11 +1,10 @@
 """Rows and what they stand for, both ways."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Row
 from typing import Any
-
-import aiosqlite
 
 from rostra_history.domain import Conversation, Item, ItemKind, Response, ResponseStatus
 from rostra_history.errors import PageStartNotFound
@@ -57,9 +56,9 @@ def terms_text(terms: Sequence[str]) -> str:
     return json.dumps(terms, ensure_ascii=False)
 
 
-async def insert_items(connection: aiosqlite.Connection, items: Iterable[Item]) -> None:
+def insert_items(connection: sqlite3.Connection, items: Iterable[Item]) -> None:
     """Insert new items."""
-    await connection.executemany(_INSERT_ITEM, [_item_values(item) for item in items])
+    connection.executemany(_INSERT_ITEM, [_item_values(item) for item in items])
 
 
 def fields_of(row: Row) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 `PRAGMA user_version` counts the steps that a file has been through; a new version appends steps and changes none.
 """
 
-import aiosqlite
+import sqlite3
 
 from rostra_history.item_text import terms_of_body
 from rostra_history.sqlite_store.rows import terms_text
@@ -185,20 +185,20 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 
-async def upgrade(connection: aiosqlite.Connection) -> None:
+def upgrade(connection: sqlite3.Connection) -> None:
     """Take the file through the steps that it has not been through; call this within a transaction.
 
     Raises:
         RuntimeError: The file was made by a newer version.
     """
-    [row] = await connection.execute_fetchall("PRAGMA user_version")
+    [row] = connection.execute("PRAGMA user_version").fetchall()
     version: int = row[0]
     if version > len(_STEPS):
         raise RuntimeError(f"the database has schema version {version}; this version knows {len(_STEPS)}")
-    await connection.create_function("terms_of_body", 1, lambda body: terms_text(terms_of_body(body)))
-    await connection.create_function("terms_of_title", 1, lambda title: terms_text(terms_of(title)))
+    connection.create_function("terms_of_body", 1, lambda body: terms_text(terms_of_body(body)))
+    connection.create_function("terms_of_title", 1, lambda title: terms_text(terms_of(title)))
     for step in _STEPS[version:]:
         for statement in step:
-            await connection.execute(statement)
+            connection.execute(statement)
     # A pragma takes no parameters.
-    await connection.execute(f"PRAGMA user_version = {len(_STEPS)}")
+    connection.execute(f"PRAGMA user_version = {len(_STEPS)}")

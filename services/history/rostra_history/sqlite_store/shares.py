@@ -1,8 +1,7 @@
 """Shares in SQLite: each goes with its conversation by the row's foreign key."""
 
+import sqlite3
 from typing import Any
-
-import aiosqlite
 
 from rostra_history.domain import Page, PageRequest
 from rostra_history.errors import ConversationNotFound, ShareNotFound
@@ -43,8 +42,8 @@ class SqliteShareStore:
             share.conversation_id,
         )
 
-        async def create(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_INSERT, values)
+        def create(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_INSERT, values)
             if not cursor.rowcount:
                 raise ConversationNotFound(share.conversation_id)
 
@@ -73,8 +72,8 @@ class SqliteShareStore:
     async def delete(self, *, owner: str, share_id: str) -> None:
         """Delete the share."""
 
-        async def delete(connection: aiosqlite.Connection) -> None:
-            cursor = await connection.execute(_DELETE, (owner, share_id))
+        def delete(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(_DELETE, (owner, share_id))
             if not cursor.rowcount:
                 raise ShareNotFound(share_id)
 
