@@ -59,7 +59,16 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
         redis = await opened(open_redis(settings.redis, registry))
         calls_made = ClientRpcMetrics(registry)
         user = await opened(ServiceClient(UserServiceStub, _USER, settings.user, calls_made))
-        history = await opened(ServiceClient(HistoryServiceStub, _HISTORY, settings.history, calls_made))
+        history = await opened(
+            ServiceClient(
+                HistoryServiceStub,
+                _HISTORY,
+                settings.history,
+                calls_made,
+                is_carried=True,
+                also_carried=("CreateResponse", "FinishResponse"),
+            )
+        )
         stored = await opened(ServiceClient(ChatCompletionServiceStub, _STORED, settings.history, calls_made))
         providers = [MeasuredProvider(each, metrics) for each in await _open_providers(settings, stack)]
         models = await opened(ModelDirectory.open(catalogue, providers, settings.discovery))

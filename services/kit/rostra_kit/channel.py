@@ -26,17 +26,23 @@ class Channel:
         address: Where the replicas are.
         options: gRPC's, of the channel.
         carried_methods: Those whose calls are carried (`rostra_kit.carrier`), as `/package.Service/Method`.
+        repeatable_methods: Those of them that may be repeated.
 
     Attributes:
         current: What calls are made on.
     """
 
     def __init__(
-        self, address: ServiceAddress, options: list[tuple[str, Any]], carried_methods: Collection[str] = ()
+        self,
+        address: ServiceAddress,
+        options: list[tuple[str, Any]],
+        carried_methods: Collection[str] = (),
+        repeatable_methods: Collection[str] = (),
     ) -> None:
         self._address = address
         self._options = options
         self._carried_methods = carried_methods
+        self._repeatable_methods = repeatable_methods
         self._files = client_files(address.tls) if address.tls else None
         self._closing: set[asyncio.Task[None]] = set()
         self._logged = float("-inf")
@@ -77,7 +83,8 @@ class Channel:
         channel = self._open_plain()
         if not self._carried_methods:
             return channel
-        return cast(grpc.aio.Channel, CarryingChannel(channel, self._carried_methods))  # for stubs it is one
+        carrying = CarryingChannel(channel, self._carried_methods, self._repeatable_methods)
+        return cast(grpc.aio.Channel, carrying)  # for stubs it is one
 
     def _open_plain(self) -> grpc.aio.Channel:
         if self._files is None or self._address.tls is None:

@@ -1,7 +1,7 @@
 """Calls to other services: balanced, with identity, deadline and trace on every call, and errors as Rostra's own."""
 
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -43,6 +43,8 @@ class ServiceClient(Generic[StubT]):
         metrics: Counts the calls.
         is_carried: Whether calls travel together (`rostra_kit.carrier`), but for those that may be repeated, which gRPC
             does.
+        also_carried: Names of methods that may be repeated and whose calls are carried too: what changes little by
+            little is; what may answer with much has a stream of its own.
     """
 
     def __init__(
@@ -53,9 +55,13 @@ class ServiceClient(Generic[StubT]):
         metrics: ClientRpcMetrics | None = None,
         *,
         is_carried: bool = False,
+        also_carried: Collection[str] = (),
     ) -> None:
+        repeatable = [f"/{descriptor.full_name}/{name}" for name in also_carried]
         carried = [f"/{descriptor.full_name}/{method.name}" for method in descriptor.methods if not _repeatable(method)]
-        self._channel = Channel(address, _channel_options(descriptor), carried if is_carried else ())
+        self._channel = Channel(
+            address, _channel_options(descriptor), [*(carried if is_carried else ()), *repeatable], repeatable
+        )
         self._timeout_seconds = address.timeout_seconds
         self._calls = ClientCalls(metrics or ClientRpcMetrics(CollectorRegistry()))
         self._new_stub = stub

@@ -95,6 +95,41 @@ class UnaryCall(Call[ResponseT]):
         return self._deserialize(end.response)
 
 
+class RepeatableCall(Generic[ResponseT]):
+    """A call that is answered once and may be repeated: when it does not reach its replica, gRPC makes it again.
+
+    Args:
+        call: The call, which is carried.
+        again: Makes it on a stream of its own, which gRPC repeats as its service says.
+        timeout: How long both may take together, in seconds; `None` for as long as it takes.
+    """
+
+    def __init__(self, call: UnaryCall[ResponseT], again: Callable[..., Any], timeout: float | None) -> None:
+        self._call: Any = call
+        self._again = again
+        self._ends = None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+    def cancel(self) -> bool:
+        """Wait for the call no longer; say whether it was still under way."""
+        return bool(self._call.cancel())
+
+    async def trailing_metadata(self) -> Any:
+        """Return what the service sent along with the end."""
+        return await self._call.trailing_metadata()
+
+    def __await__(self) -> Generator[Any, None, ResponseT]:
+        """Return the answer."""
+        try:
+            answer: ResponseT = yield from self._call.__await__()
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            left = None if self._ends is None else max(0.0, self._ends - asyncio.get_running_loop().time())
+            self._call = self._again(timeout=left)
+            answer = yield from self._call.__await__()
+        return answer
+
+
 class StreamCall(Call[ResponseT]):
     """A call whose answer is a stream, to be iterated over once."""
 

@@ -1,11 +1,12 @@
 """A gRPC channel whose calls are carried: on one stream to each replica, and by gRPC itself while there is none."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import grpc
 
-from rostra_kit.carrier.calls import Call, StreamCall, UnaryCall
+from rostra_kit.carrier.calls import Call, RepeatableCall, StreamCall, UnaryCall
 from rostra_kit.carrier.frames import Metadata
 from rostra_kit.carrier.links import Links
 
@@ -19,17 +20,24 @@ class CarryingChannel:
     Args:
         channel: Leads to all replicas.
         methods: What is carried, as `/package.Service/Method`.
+        repeatable_methods: Those of them that may be repeated; each answers once.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, methods: Collection[str]) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, methods: Collection[str], repeatable_methods: Collection[str] = ()
+    ) -> None:
         self._channel = channel
         self._methods = methods
+        self._repeatable_methods = repeatable_methods
         self._links = Links(channel)
 
     def unary_unary(self, method: str, **options: Any) -> Any:
         """Return a method that answers once."""
         plain: Any = self._channel.unary_unary(method, **options)
-        return _Method(method, plain, self._links, UnaryCall, **options) if method in self._methods else plain
+        if method not in self._methods:
+            return plain
+        repeatable = method in self._repeatable_methods
+        return _Method(method, plain, self._links, UnaryCall, is_repeatable=repeatable, **options)
 
     def unary_stream(self, method: str, **options: Any) -> Any:
         """Return a method whose answer is a stream."""
@@ -52,6 +60,7 @@ class _Method:
         links: Links,
         kind: type[Call[Any]],
         *,
+        is_repeatable: bool = False,
         request_serializer: Callable[[Any], bytes],
         response_deserializer: Callable[[bytes], Any],
         **_options: object,
@@ -61,6 +70,7 @@ class _Method:
         self._plain = plain
         self._links = links
         self._kind = kind
+        self._is_repeatable = is_repeatable
         self._serialize = request_serializer
         self._deserialize = response_deserializer
 
@@ -69,4 +79,7 @@ class _Method:
         link = self._links.pick()
         if link is None or request.ByteSize() > _LONGEST_BYTES:
             return self._plain(request, timeout=timeout, metadata=metadata)
-        return self._kind(link, self._name, self._serialize(request), timeout, metadata, self._deserialize)
+        call: Any = self._kind(link, self._name, self._serialize(request), timeout, metadata, self._deserialize)
+        if self._is_repeatable:
+            return RepeatableCall(call, partial(self._plain, request, metadata=metadata), timeout)
+        return call

@@ -70,6 +70,15 @@ class Servicer(ChatServiceServicer):
                 return pb.CreateChatCompletionResponse(body=bytes(64 * 1024 * 1024))
         return pb.CreateChatCompletionResponse(body=self.name.encode() + request.body)
 
+    async def GetModel(self, request, context):
+        self.asked += 1
+        if request.id == "not-found":
+            raise NotFoundError("No.")
+        if request.id == "waits":
+            await self.done.wait()
+        note_facts(provider=self.name)
+        return pb.GetModelResponse()
+
     async def StreamChatCompletion(self, request, context):
         for number in range(int(request.body or b"3")):
             self.sent = number + 1
@@ -117,7 +126,9 @@ async def connected(*replicas: Replica, found: int | None = None) -> AsyncIterat
         for replica in replicas:
             stack.push_async_callback(replica.server.stop, None)
         address = ServiceAddress(target=target)
-        client = await stack.enter_async_context(ServiceClient(ChatServiceStub, DESCRIPTOR, address, is_carried=True))
+        client = await stack.enter_async_context(
+            ServiceClient(ChatServiceStub, DESCRIPTOR, address, is_carried=True, also_carried=["GetModel"])
+        )
         await ask(client, "hello")
         await until_found(client, len([replica for replica in replicas if replica.carrier]) if found is None else found)
         yield client
@@ -345,6 +356,49 @@ async def test_stream_is_renewed_without_harm_to_its_calls(
     servicer.done.set()
     assert await asking == b""
     await until(lambda: replica.streams <= 2)
+
+
+async def test_call_that_may_be_repeated_goes_on_elsewhere_when_its_replica_is_gone() -> None:
+    replicas = [await Replica.start(name) for name in "ab"]
+    async with connected(*replicas) as client:
+        facts = collect_facts()
+        asked = [replica.servicer.asked for replica in replicas]
+        asking = asyncio.create_task(client.call(client.stub.GetModel, pb.GetModelRequest(id="waits")))
+        await until(lambda: [replica.servicer.asked for replica in replicas] != asked)
+        gone, staying = sorted(replicas, key=lambda each: each.servicer.asked - asked[replicas.index(each)])[::-1]
+        await gone.server.stop(None)
+        staying.servicer.done.set()
+        await asyncio.wait_for(asking, 5)
+        assert facts == {"provider": staying.servicer.name}
+
+
+async def test_call_that_may_be_repeated_is_not_when_it_was_answered(client: Client, servicer: Servicer) -> None:
+    asked = servicer.asked
+    with pytest.raises(NotFoundError):
+        await client.call(client.stub.GetModel, pb.GetModelRequest(id="not-found"))
+    assert servicer.asked == asked + 1
+
+
+async def test_call_that_may_be_repeated_ends_in_time(replica: Replica) -> None:
+    async with connected(replica) as client:
+        asking = client.call(client.stub.GetModel, pb.GetModelRequest(id="waits"), timeout_seconds=0.3)
+        task = asyncio.create_task(asking)
+        asked = replica.servicer.asked
+        await until(lambda: replica.servicer.asked > asked)
+        await replica.server.stop(None)
+        with pytest.raises((UnavailableError, DeadlineExceededError)):
+            await asyncio.wait_for(task, 2)
+
+
+async def test_cancelled_call_that_may_be_repeated_is_not(client: Client, servicer: Servicer) -> None:
+    asked = servicer.asked
+    asking = asyncio.create_task(client.call(client.stub.GetModel, pb.GetModelRequest(id="waits")))
+    await until(lambda: servicer.asked == asked + 1)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0.05)
+    assert servicer.asked == asked + 1
 
 
 async def test_closed_client_leaves_no_stream(replica: Replica) -> None:
