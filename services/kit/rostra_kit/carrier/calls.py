@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 ResponseT = TypeVar("ResponseT")
 
+# As long as gRPC waits before it repeats a call (`rostra_kit.client`); but what took long is not begun once more, for a
+# service that is so slow has enough to do.
+_PAUSES_SECONDS = (0.05, 0.15)
+_LAST_BEGIN_SECONDS = 3.0
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -96,18 +100,20 @@ class UnaryCall(Call[ResponseT]):
 
 
 class RepeatableCall(Generic[ResponseT]):
-    """A call that is answered once and may be repeated: when it does not reach its replica, gRPC makes it again.
+    """A call that is answered once and may be repeated: it is while nobody can answer it, as gRPC does by itself.
 
     Args:
-        call: The call, which is carried.
-        again: Makes it on a stream of its own, which gRPC repeats as its service says.
-        timeout: How long both may take together, in seconds; `None` for as long as it takes.
+        call: The first attempt, begun.
+        again: Begins another, given how long it may take, in seconds; `None` for as long as it takes.
+        timeout: How long all attempts may take together, likewise.
     """
 
-    def __init__(self, call: UnaryCall[ResponseT], again: Callable[..., Any], timeout: float | None) -> None:
-        self._call: Any = call
+    def __init__(self, call: Any, again: Callable[[float | None], Any], timeout: float | None) -> None:
+        self._call = call
         self._again = again
-        self._ends = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._timeout = timeout
 
     def cancel(self) -> bool:
         """Wait for the call no longer; say whether it was still under way."""
@@ -119,14 +125,20 @@ class RepeatableCall(Generic[ResponseT]):
 
     def __await__(self) -> Generator[Any, None, ResponseT]:
         """Return the answer."""
-        try:
-            answer: ResponseT = yield from self._call.__await__()
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            left = None if self._ends is None else max(0.0, self._ends - asyncio.get_running_loop().time())
-            self._call = self._again(timeout=left)
-            answer = yield from self._call.__await__()
+        answer: ResponseT
+        for pause in _PAUSES_SECONDS:
+            try:
+                answer = yield from self._call.__await__()
+            except grpc.aio.AioRpcError as error:
+                took = self._loop.time() - self._began
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or took > _LAST_BEGIN_SECONDS:
+                    raise
+            else:
+                return answer
+            yield from asyncio.sleep(pause).__await__()
+            took = self._loop.time() - self._began
+            self._call = self._again(None if self._timeout is None else max(0.0, self._timeout - took))
+        answer = yield from self._call.__await__()
         return answer
 
 

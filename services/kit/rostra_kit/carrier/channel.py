@@ -76,10 +76,13 @@ class _Method:
 
     def __call__(self, request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
         """Begin a call."""
+        call = self._begin(request, metadata, timeout)
+        if self._is_repeatable and isinstance(call, self._kind):  # else gRPC repeats it
+            return RepeatableCall(call, partial(self._begin, request, metadata), timeout)
+        return call
+
+    def _begin(self, request: Any, metadata: Metadata, timeout: float | None) -> Any:
         link = self._links.pick()
         if link is None or request.ByteSize() > _LONGEST_BYTES:
             return self._plain(request, timeout=timeout, metadata=metadata)
-        call: Any = self._kind(link, self._name, self._serialize(request), timeout, metadata, self._deserialize)
-        if self._is_repeatable:
-            return RepeatableCall(call, partial(self._plain, request, metadata=metadata), timeout)
-        return call
+        return self._kind(link, self._name, self._serialize(request), timeout, metadata, self._deserialize)

@@ -14,6 +14,7 @@ from rostra.carrier.v1 import carrier_service_pb2 as frames_pb
 from rostra.chat.v1 import chat_service_pb2 as pb
 from rostra.chat.v1.chat_service_pb2_grpc import ChatServiceServicer, ChatServiceStub, add_ChatServiceServicer_to_server
 from rostra.common.v1.error_reason_pb2 import ErrorReason
+from rostra_kit.carrier import calls as calls_module
 from rostra_kit.carrier import channel as channel_module
 from rostra_kit.carrier import links as links_module
 from rostra_kit.carrier import server as server_module
@@ -74,6 +75,8 @@ class Servicer(ChatServiceServicer):
         self.asked += 1
         if request.id == "not-found":
             raise NotFoundError("No.")
+        if request.id == "away":
+            raise UnavailableError("Away.")
         if request.id == "waits":
             await self.done.wait()
         note_facts(provider=self.name)
@@ -376,6 +379,23 @@ async def test_call_that_may_be_repeated_is_not_when_it_was_answered(client: Cli
     asked = servicer.asked
     with pytest.raises(NotFoundError):
         await client.call(client.stub.GetModel, pb.GetModelRequest(id="not-found"))
+    assert servicer.asked == asked + 1
+
+
+async def test_call_that_may_be_repeated_is_made_three_times_at_most(client: Client, servicer: Servicer) -> None:
+    asked = servicer.asked
+    with pytest.raises(UnavailableError, match="Away"):
+        await client.call(client.stub.GetModel, pb.GetModelRequest(id="away"))
+    assert servicer.asked == asked + 3
+
+
+async def test_call_that_took_long_is_not_repeated(
+    client: Client, servicer: Servicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls_module, "_LAST_BEGIN_SECONDS", 0.0)
+    asked = servicer.asked
+    with pytest.raises(UnavailableError, match="Away"):
+        await client.call(client.stub.GetModel, pb.GetModelRequest(id="away"))
     assert servicer.asked == asked + 1
 
 
