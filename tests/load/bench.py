@@ -155,7 +155,7 @@ def _machine() -> str:
 
 def _versions(systems: Sequence[Running]) -> str:
     found = [f"Python {platform.python_version()}"]
-    found += [f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "uvicorn", "aiohttp", "redis")]
+    found += [f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "uvicorn", "httptools", "redis")]
     return ", ".join(found + [f"{system.name} {system.version}" for system in systems if system.version])
 
 
