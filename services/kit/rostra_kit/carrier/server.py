@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 # A response is complete at this size: no call's long message makes others wait for all of several.
 _FULL_BYTES = 256 * 1024
+# While so many calls are under way, a message that follows another of its call waits so long for those of others, unless
+# so many have come: to send one costs more than all else that is done for a token.
+_MANY_CALLS, _GATHER_SECONDS, _MANY_PARTS = 16, 0.004, 32
 # Longer than a response of the stream may be, with something to spare: it would end all of its calls.
 _LONGEST_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 
@@ -88,6 +91,7 @@ class _Stream:
         self._parts: deque[pb.Message | pb.End] = deque()
         self._news = asyncio.Event()
         self._news.set()
+        self._gathering: asyncio.TimerHandle | None = None
         self._is_ended = False
 
     async def read(self, requests: AsyncIterator[pb.CarryRequest]) -> None:
@@ -120,12 +124,22 @@ class _Stream:
                     size += len(part.message)
             if not self._parts:
                 self._news.clear()
+                self._gather_no_more()
             yield response
+        self._gather_no_more()
 
-    def say(self, part: pb.Message | pb.End) -> None:
-        """Say something as soon as what was said before has been sent."""
+    def say(self, part: pb.Message | pb.End, *, may_wait: bool = False) -> None:
+        """Say something as soon as what was said before has been sent, or with what others are about to say."""
         self._parts.append(part)
-        self._news.set()
+        if not may_wait or len(self._calls) < _MANY_CALLS or len(self._parts) >= _MANY_PARTS:
+            self._news.set()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._news.set)
+
+    def _gather_no_more(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     def end(self, call_id: int, part: pb.End) -> None:
         """Say how a call ended."""
@@ -211,17 +225,20 @@ class _Call:
         elif handler.unary_stream:
             behavior: Any = handler.unary_stream
             async with aclosing(behavior(request, context)) as messages:
+                is_first = True
                 async for message in messages:
-                    await self._send(await self._within_bounds(handler.response_serializer(message)))
+                    serialized = await self._within_bounds(handler.response_serializer(message))
+                    await self._send(serialized, may_wait=not is_first)
+                    is_first = False
 
     async def _within_bounds(self, message: bytes) -> bytes:
         if len(message) > _LONGEST_BYTES:
             await self.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"The answer has {len(message)} bytes.")
         return message
 
-    async def _send(self, message: bytes) -> None:
+    async def _send(self, message: bytes, *, may_wait: bool) -> None:
         while not self._credit:
             self._let = self._loop.create_future()
             await self._let
         self._credit -= 1
-        self._stream.say(pb.Message(call_id=self._id, message=message))
+        self._stream.say(pb.Message(call_id=self._id, message=message), may_wait=may_wait)

@@ -438,6 +438,43 @@ async def test_response_is_full_before_others_wait_long(monkeypatch: pytest.Monk
     assert [(len(each.messages), len(each.ends)) for each in responses] == [(1, 1)] * 4
 
 
+@pytest.mark.parametrize(
+    ("calls", "parts", "waits"),
+    [(15, 1, False), (16, 1, True), (16, 32, False)],
+    ids=["few calls", "many", "much to say"],
+)
+async def test_message_waits_for_others_only_while_many_calls_are_under_way(
+    calls: int, parts: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_GATHER_SECONDS", 0.1)
+    stream = server_module._Stream(None, "replica")
+    stream._calls = dict.fromkeys(range(calls))
+    responses = stream.responses()
+    assert (await anext(responses)).replica_id == "replica"
+    began = asyncio.get_running_loop().time()
+    for _ in range(parts):
+        stream.say(frames_pb.Message(call_id=1, message=b"token"), may_wait=True)
+    assert len((await anext(responses)).messages) == parts
+    assert (asyncio.get_running_loop().time() - began > 0.08) is waits
+
+
+async def test_first_message_and_end_wait_for_nobody_and_take_along_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_GATHER_SECONDS", 60)
+    stream = server_module._Stream(None, "replica")
+    stream._calls = dict.fromkeys(range(20))
+    responses = stream.responses()
+    await anext(responses)
+    async with asyncio.timeout(1):
+        stream.say(frames_pb.Message(call_id=1, message=b"token"), may_wait=True)
+        stream.say(frames_pb.Message(call_id=2, message=b"first"))
+        assert len((await anext(responses)).messages) == 2
+        stream.say(frames_pb.Message(call_id=1, message=b"token"), may_wait=True)
+        stream.end(1, frames_pb.End(call_id=1))
+        last = await anext(responses)
+    assert (len(last.messages), len(last.ends)) == (1, 1)
+    assert stream._gathering is None
+
+
 def test_metadata_come_out_as_they_went_in() -> None:
     metadata = (("text", "é"), ("some-bin", b"\xff"))
     assert unpacked(packed(metadata)) == metadata
