@@ -78,6 +78,10 @@ def _received(source: socket.socket) -> bytes:
         return b""
 
 
+# What runners of background responses do again and again, more often in the time that a slow machine takes.
+_BY_THE_CLOCK = {"ClaimResponse", "RenewLeases"}
+
+
 class CountingServer:
     """A gRPC server, to be registered with, whose calls' messages are counted as they are read and written."""
 
@@ -87,7 +91,9 @@ class CountingServer:
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
         """Add the handlers, counting."""
-        counted = {name: self._counting(handler) for name, handler in handlers.items()}
+        counted = {
+            name: handler if name in _BY_THE_CLOCK else self._counting(handler) for name, handler in handlers.items()
+        }
         self._server.add_registered_method_handlers(service, counted)
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:

@@ -65,7 +65,6 @@ async def build(settings: Settings, registry: CollectorRegistry) -> AsyncIterato
                 _HISTORY,
                 settings.history,
                 calls_made,
-                is_carried=True,
                 also_carried=("CreateResponse", "FinishResponse"),
             )
         )
