@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 
 # Milliseconds of CPU, measured: of a stored response without its tokens, and of a token streamed every 20 ms.
-TURN_MS = {"gateway": 1.8, "chat": 3.1, "history": 3.5, "user": 0.25, "redis": 0.57}
-TOKEN_MS = {"gateway": 0.13, "chat": 0.145}
+TURN_MS = {"gateway": 0.86, "chat": 1.4, "history": 1.5, "user": 0.10, "redis": 0.30}
+TOKEN_MS = {"gateway": 0.065, "chat": 0.074}
 STREAM_MIB = 0.1
-IDLE_MIB = {"gateway": 108, "chat": 98, "history": 78, "user": 104}
+IDLE_MIB = {"gateway": 117, "chat": 90, "history": 80, "user": 122}
 # A pod is one process with one event loop: it cannot use more than a core, and is slow before it does.
 FULL_AT = 0.7
 LEAST_PODS = 2
