@@ -156,6 +156,8 @@ class HttpClient:
                 )
         except (OSError, TimeoutError) as error:
             raise CannotConnect(f"No connection to {self._host}:{self._port}.") from error
+        if not connection.is_open:  # nobody would ever hear of it again
+            raise CannotConnect(f"{self._host}:{self._port} closed the connection at once.")
         self._connections.add(connection)
         return connection
 
