@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -29,7 +28,7 @@ from rostra_kit.errors import AppError, InternalError
 from rostra_kit.rpc_metrics import RpcMetrics
 from rostra_kit.status import message_of, reason_name, trailing_metadata
 from rostra_kit.telemetry.facts import Facts, collect_facts, facts_metadata
-from rostra_kit.telemetry.rpc import describe_rpc
+from rostra_kit.telemetry.rpc import describe_rpc, rpc_names
 from rostra_kit.telemetry.trace_context import exemplar, join_trace
 
 logger = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ class _Observed:
         set_current_request(_request_context(headers, self._context.time_remaining()))
         self.facts = collect_facts()
         self._span = join_trace(self._method[1:], headers)
-        self._metrics.started.labels(*_names(self._method)).inc()
+        self._metrics.started.labels(*rpc_names(self._method)).inc()
         self._began = time.perf_counter()
         return self
 
@@ -135,7 +134,7 @@ class _Observed:
         if isinstance(error, asyncio.CancelledError):
             self.code = grpc.StatusCode.CANCELLED
         seconds = time.perf_counter() - self._began
-        service, name = _names(self._method)
+        service, name = rpc_names(self._method)
         self._metrics.handled.labels(service, name, self.code.name).inc()
         self._metrics.handling_seconds.labels(service, name).observe(seconds, exemplar())
         if self._span.is_recording():
@@ -165,12 +164,6 @@ class _Observed:
         self.code = error.code
         told = (*trailing_metadata(error), *facts_metadata(self.facts))
         await self._context.abort(error.code, message_of(error), told)
-
-
-@lru_cache(maxsize=512)
-def _names(method: str) -> tuple[str, str]:
-    service, _, name = method[1:].partition("/")
-    return service, name
 
 
 def _request_context(headers: dict[str, Any], remaining_seconds: float | None) -> RequestContext:

@@ -22,7 +22,8 @@ class ClientCalls:
 
     def watch(self, method: Any) -> "_WatchedCall":
         """Measure one call of a stub's `method`; the span is the parent of what the server does."""
-        return _WatchedCall(self._metrics, *_names(method._method))  # noqa: SLF001 - grpc.aio has no public word for it
+        name: bytes = method._method  # noqa: SLF001 - grpc.aio has no public word for it
+        return _WatchedCall(self._metrics, *rpc_names(name.decode()))
 
 
 class _WatchedCall:
@@ -70,6 +71,7 @@ def describe_rpc(span: trace.Span, service: str, method: str, code: grpc.StatusC
 
 
 @lru_cache(maxsize=512)
-def _names(method: bytes) -> tuple[str, str]:
-    service, _, name = method.decode()[1:].partition("/")
+def rpc_names(method: str) -> tuple[str, str]:
+    """Return the service and the method that `/package.Service/Method` names."""
+    service, _, name = method[1:].partition("/")
     return service, name
