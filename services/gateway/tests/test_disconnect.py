@@ -50,7 +50,8 @@ async def test_cancellation_from_elsewhere_stays_one() -> None:
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_leaving_as_the_work_ends_cancels_nothing_after_it(turns: int) -> None:
-    client = Client()
+    client, task = Client(), asyncio.current_task()
+    assert task is not None
     for _ in range(20):
         client.left.clear()
         with Connected(client.receive):
@@ -63,7 +64,7 @@ async def test_leaving_as_the_work_ends_cancels_nothing_after_it(turns: int) -> 
                 pass
         for _ in range(5):
             await asyncio.sleep(0)
-    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+    assert task.cancelling() == 0
 
 
 async def test_error_of_the_work_is_the_one_that_is_raised() -> None:
