@@ -43,8 +43,8 @@ class ServiceClient(Generic[StubT]):
         metrics: Counts the calls.
         is_carried: Whether calls travel together (`rostra_kit.carrier`), but for those that may be repeated, which gRPC
             does.
-        also_carried: Names of methods that may be repeated and whose calls are carried too: what changes little by
-            little is; what may answer with much has a stream of its own.
+        also_carried: Names of methods that may be repeated and whose calls are carried all the same: those that are
+            called often and answer with little, so that nobody waits for their answers.
     """
 
     def __init__(
